@@ -1,0 +1,1 @@
+"""Every knob of isocost on one page: see settings.py."""

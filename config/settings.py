@@ -1,0 +1,278 @@
+"""Every knob of isocost on one page: name with its unit, default, reason, range.
+
+A value is looked up as flag, then `ISOCOST_*` in the environment, then TOML file, then the default here.
+`python -m config.example` renders this page as `isocost.example.toml`; the `# ==` lines become its headings.
+`repr=False` marks values that may hold a password: they are neither printed nor repeated in errors.
+Only `proxy/app.py` and `proxy/cli.py` read Settings; everything else is given plain values.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.problems import unknown, wrong
+from config.sources import SettingsError, gather
+from config.values import HttpUrl, Key, StoreUrl
+
+
+class Settings(BaseSettings):
+    """The settings of one process, checked and frozen. Made by `load_settings`; sizes and times carry their unit."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    # == Listening
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on. Only this machine by default: isocost itself asks nobody for a key.",
+    )
+    port: int = Field(8400, ge=0, le=65535, description="Port to listen on. 0 takes a free one, for tests.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share the port. One is enough until its core is busy; each holds its own model.",
+    )
+
+    # == Upstream
+    upstream: HttpUrl = Field(
+        "",
+        repr=False,
+        description="Base URL of the model server behind us, with or without /v1. Empty: the built-in demo model.",
+    )
+    upstream_key: Key = Field(
+        SecretStr(""),
+        repr=False,
+        description="Sent as Bearer when the client sends no Authorization. Better set as ISOCOST_UPSTREAM_KEY.",
+    )
+    connect_timeout_s: float = Field(
+        10.0, ge=0.1, le=300, description="Seconds to reach the upstream. Longer only hides that it is down."
+    )
+    read_timeout_s: float = Field(
+        600.0,
+        ge=1,
+        le=86400,
+        description="Longest silence of the upstream, in seconds. Long prompts and reasoning think for minutes.",
+    )
+
+    # == Store
+    store: StoreUrl = Field(
+        "",
+        repr=False,
+        description="Where conversations rest: sqlite:///path, redis://, rediss://, redis+sentinel://, "
+        "redis+cluster:// or memory:// (gone at exit). Empty: an SQLite file in the user's data folder.",
+    )
+    store_timeout_s: float = Field(
+        2.0,
+        ge=0.05,
+        le=60,
+        description="Longest wait for the store, in seconds. Then the request goes on without memory.",
+    )
+
+    # == Prompt
+    mode: Literal["auto", "passthrough", "compact"] = Field(
+        "auto",
+        description="auto: unchanged while the history is short, then compact. passthrough: never change a prompt. "
+        "compact: from the first turn on. A request may ask otherwise with x-isocost-mode.",
+    )
+    compact_above_tokens: int = Field(
+        6000,
+        ge=0,
+        le=10_000_000,
+        description="auto compacts once the full history holds more tokens than this. "
+        "Below it, a cached prefix costs less than any rewrite.",
+    )
+    context_tokens: int = Field(
+        900,
+        ge=0,
+        le=100_000,
+        description="Most tokens that isocost itself may add: memory block and recall. "
+        "A request may ask otherwise with x-isocost-context-tokens.",
+    )
+    block_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Share of context_tokens for the memory block, which stays frozen for an epoch; recall gets the "
+        "rest. Small, since recall knows the question and the block does not.",
+    )
+    window_tokens: int = Field(
+        800,
+        ge=0,
+        le=1_000_000,
+        description="Tokens of verbatim turns kept when an epoch begins: what 'that' and 'it' point at.",
+    )
+    epoch_tokens: int = Field(
+        1600,
+        ge=100,
+        le=1_000_000,
+        description="Transcript tokens an epoch spans. Longer: fewer cache misses, but a longer prompt in between.",
+    )
+    block_placement: Literal["message", "system"] = Field(
+        "message",
+        description="message: the memory block is a system message of its own. "
+        "system: it is appended to the last system message, for chat templates that take only one.",
+    )
+
+    # == Memory
+    short_term: int = Field(15, ge=1, le=10_000, description="Memories in the short-term tier: the current topic.")
+    medium_term: int = Field(
+        50, ge=1, le=10_000, description="Memories in the medium-term tier: what this conversation is about."
+    )
+    long_term: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="Memories in the long-term tier. Bounds the state; what it evicts is still found in the log.",
+    )
+    memory_timeout_s: float = Field(
+        2.0,
+        ge=0.01,
+        le=60,
+        description="auto: longest wait for memory, in seconds. Then the request goes through unchanged.",
+    )
+    compact_timeout_s: float = Field(
+        30.0,
+        ge=0.01,
+        le=600,
+        description="The same where compact was asked for: long, since an unchanged prompt may not fit the model.",
+    )
+    memory_cache_mib: int = Field(
+        128,
+        ge=0,
+        le=1_048_576,
+        description="MiB for the indexes of recent conversations. Others are rebuilt from the log when they return.",
+    )
+    learner_queue: int = Field(
+        1024,
+        ge=1,
+        le=1_000_000,
+        description="Exchanges waiting to be learned. When full, a new one is left: the client's next request "
+        "carries it again.",
+    )
+    ack_timeout_s: float = Field(
+        2.0,
+        ge=0,
+        le=60,
+        description="Longest wait of a thin client's last byte for its log append, in seconds: nobody else holds "
+        "that turn.",
+    )
+
+    # == Embedder
+    embedder: str = Field(
+        "builtin",
+        min_length=1,
+        repr=False,
+        description="builtin: int8 all-MiniLM-L6-v2, in the package. Or a folder with an ONNX model, "
+        "or the http(s)://.../v1 of any OpenAI-compatible embeddings server.",
+    )
+    embedder_model: str = Field("", description="Model name sent to an embeddings server; unused otherwise.")
+    embedder_key: Key = Field(
+        SecretStr(""),
+        repr=False,
+        description="Bearer key of the embeddings server. Better set as ISOCOST_EMBEDDER_KEY.",
+    )
+    embedder_threads: int = Field(
+        1, ge=1, le=256, description="Threads of the local model. More than one takes cores from the proxy itself."
+    )
+    embed_batch_tokens: int = Field(
+        2048,
+        ge=512,
+        le=262_144,
+        description="Most tokens in one run of the model. Larger batches make single texts wait longer.",
+    )
+    embed_queue_tokens: int = Field(
+        262_144,
+        ge=512,
+        le=100_000_000,
+        description="Most tokens waiting for the model. Beyond it, requests go on without memory.",
+    )
+    embed_cache_mib: int = Field(
+        64, ge=0, le=65_536, description="MiB of vectors kept by digest, so that no text is embedded twice."
+    )
+    embed_timeout_s: float = Field(
+        30.0, ge=0.1, le=600, description="Longest wait for an embeddings server's answer, in seconds."
+    )
+
+    # == Limits and shutdown
+    body_mib_max: int = Field(
+        32, ge=1, le=1024, description="Largest request body, in MiB. It is held in memory: images fit, floods do not."
+    )
+    answer_mib_max: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        description="Largest answer that is read along to be learned, in MiB. Longer ones are relayed, not learned.",
+    )
+    drain_timeout_s: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="Seconds that open answers and the learner get after SIGTERM. Below Kubernetes' 30.",
+    )
+
+    # == Watching
+    log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
+        "info", description="Least level that is logged. No level logs message text or keys."
+    )
+    metrics: bool = Field(True, description="Serve /metrics for Prometheus.")
+
+    @property
+    def store_url(self) -> str:
+        """`store`, or the URL of the SQLite file in the user's data folder."""
+        if self.store:
+            return self.store
+        return f"sqlite:///{(platformdirs.user_data_path('isocost') / 'isocost.sqlite').as_posix()}"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise ValueError("should be a number")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.workers > 1 and self.store.startswith("memory://"):
+            raise ValueError(f"workers = {self.workers} needs a store that all see; memory:// is each worker's own")
+        if self.embed_queue_tokens < self.embed_batch_tokens:
+            raise ValueError("embed_queue_tokens should be at least embed_batch_tokens, or no batch ever fills")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Init values alone: `load_settings` merges the sources, since its errors say where a value came from."""
+        return (init_settings,)
+
+
+def load_settings(
+    flags: Mapping[str, object], config_file: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Merge flags over environment over file over defaults. Flags that are None were not given.
+
+    The file is `config_file`, else ISOCOST_CONFIG, else `isocost.toml` in the user's config folder if it is there.
+    Raises SettingsError with one message for all problems.
+    """
+    sources = gather(flags, config_file, environ)
+    fields = Settings.model_fields
+    values = {name: value for source in sources for name, value in source.values.items() if name in fields}
+    problems = [unknown(source, name, fields) for source in sources for name in source.values if name not in fields]
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as refused:
+        problems += wrong(refused, sources, fields)
+    if problems:
+        raise SettingsError("\n- ".join(["these settings cannot be used:", *problems]))
+    return settings

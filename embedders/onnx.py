@@ -1,0 +1,155 @@
+"""Text to unit vectors with onnxruntime, in a thread of our own.
+
+One text at a time, on purpose. Equal text must give equal bytes on every replica, whatever stood beside it in
+a batch; padding and dynamically quantised activations (one scale for the whole batch) would break that. It
+costs nothing on a CPU: batches of 8 took 8 times as long as one (measured). So `threads` work inside a text.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from embedders import EmbedderError, Vectors
+from embedders.folder import ModelFiles, Pooling, builtin_files, folder_files
+
+_T = TypeVar("_T")
+
+# What a BERT-like encoder may ask for, and where it stands in an encoding. There is no padding, so the mask
+# is all ones and mean pooling over it is a plain mean.
+_INPUTS: dict[str, Callable[[Encoding], list[int]]] = {
+    "input_ids": lambda window: window.ids,
+    "attention_mask": lambda window: window.attention_mask,
+    "token_type_ids": lambda window: window.type_ids,
+}
+
+
+class OnnxEmbedder:
+    """The built-in all-MiniLM-L6-v2 (int8), or any local ONNX encoder in the Hugging Face layout.
+
+    A text longer than the model's limit is not cut: its tokens are split into windows, and the windows'
+    vectors averaged by their token counts. What UTF-8 cannot hold (lone surrogates) is read as `?`.
+    """
+
+    def __init__(self, model: "_Model", dimension: int, executor: ThreadPoolExecutor) -> None:
+        self.name = model.files.name
+        self.dimension = dimension
+        self.files = model.files
+        self._model = model
+        self._executor = executor
+        self._closed = False
+
+    @classmethod
+    async def open(cls, folder: Path | None = None, *, threads: int = 1) -> Self:
+        """Open the model in `folder` (None: the built-in one), `threads` (>= 1) working on each text.
+
+        Raises EmbedderError if a file is missing, changed, or not an encoder that we can run.
+        """
+        with ExitStack() as undo:
+            executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
+            undo.callback(executor.shutdown, wait=False)
+            loop = asyncio.get_running_loop()
+            model = await loop.run_in_executor(executor, _load, folder, threads)
+            [window] = await loop.run_in_executor(executor, model.windows, "")
+            vector = await loop.run_in_executor(executor, model.pooled, window)
+            undo.pop_all()
+        return cls(model, len(vector), executor)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """float32 [len(texts), dimension], unit rows, in order; raises EmbedderError."""
+        rows = np.zeros((len(texts), self.dimension), np.float32)
+        for index, text in enumerate(texts):
+            windows = await self._in_thread(self._model.windows, text)
+            # A hop per window: a caller who has gone, or another call, waits for one window and no more.
+            for window in windows:
+                rows[index] += await self._in_thread(self._model.pooled, window) * np.float32(len(window.ids))
+            rows[index] = _unit(rows[index])
+        return rows
+
+    async def aclose(self) -> None:
+        self._closed = True
+        # Off the loop: it waits for the window that is being computed.
+        await asyncio.to_thread(self._executor.shutdown)
+
+    async def _in_thread(self, work: Callable[[Any], _T], argument: object) -> _T:
+        if self._closed:
+            raise EmbedderError(f"the embedder {self.name} was closed")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, argument)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """Tokenizer and session; blocking, so called in the embedder's thread only."""
+
+    files: ModelFiles
+    tokenizer: Tokenizer
+    session: onnxruntime.InferenceSession
+    inputs: tuple[str, ...]
+    output: str
+    pooling: Pooling
+
+    def windows(self, text: str) -> list[Encoding]:
+        """All tokens of `text`, at most `tokens_max` in each, each with the model's special tokens."""
+        with _translated("the tokenizer failed"):
+            encoding = self.tokenizer.encode(text.encode("utf-8", "replace").decode())
+        return [encoding, *encoding.overflowing]
+
+    def pooled(self, window: Encoding) -> NDArray[np.float32]:
+        """float32 [dimension], not yet of unit length."""
+        feed = {name: np.array([_INPUTS[name](window)], np.int64) for name in self.inputs}
+        with _translated(f"{self.files.name} failed on a window of {len(window.ids)} tokens"):
+            hidden = self.session.run([self.output], feed)[0][0]
+        vector: NDArray[np.float32] = hidden[0] if self.pooling == "cls" else hidden.mean(axis=0)
+        return vector.astype(np.float32, copy=False)
+
+
+def _load(folder: Path | None, threads: int) -> _Model:
+    files = builtin_files() if folder is None else folder_files(folder)
+    with _translated(f"{files.tokenizer} is not a tokenizer that can be read"):
+        tokenizer = Tokenizer.from_file(str(files.tokenizer))
+    tokenizer.no_padding()
+    # Truncation here means splitting: what does not fit comes back as `overflowing`, nothing is dropped.
+    tokenizer.enable_truncation(files.tokens_max)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors are raised; warnings would only reach stderr
+    with _translated(f"{files.weights} is not a model that onnxruntime can run"):
+        session = onnxruntime.InferenceSession(str(files.weights), options, providers=["CPUExecutionProvider"])
+    inputs = tuple(node.name for node in session.get_inputs())
+    if unknown := set(inputs) - set(_INPUTS):
+        raise EmbedderError(f"{files.weights} asks for {sorted(unknown)}: only text encoders can be run")
+    return _Model(files, tokenizer, session, inputs, _token_output(files, session), files.pooling)
+
+
+def _token_output(files: ModelFiles, session: onnxruntime.InferenceSession) -> str:
+    """The output that holds a vector a token; pooling is ours, so a ready-made sentence vector is not used."""
+    names = [node.name for node in session.get_outputs() if len(node.shape) == 3]
+    for name in ("last_hidden_state", "token_embeddings", *names):
+        if name in names:
+            return str(name)
+    raise EmbedderError(f"{files.weights} has no output [batch, sequence, dimension]: export it with one")
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(vector))
+    if not (np.isfinite(length) and length > 0.0):
+        raise EmbedderError("the model gave a vector without direction: its weights are broken, reinstall them")
+    return vector / np.float32(length)
+
+
+@contextmanager
+def _translated(sentence: str) -> Iterator[None]:
+    """Errors of tokenizers (bare `Exception`) and onnxruntime (one class a status code) as EmbedderError."""
+    try:
+        yield
+    except Exception as error:
+        raise EmbedderError(f"{sentence} ({type(error).__name__})") from error

@@ -1,0 +1,162 @@
+"""The searchable form of a log: vectors and postings of every memory, grown a turn at a time.
+
+It is a fold of the log and never saved: the log replays it. A memory is one chunk of one turn; memories are
+numbered from 0 in the order of the log, turns from 1. Vectors are the log's int8 rows made unit again, so an index
+replayed from a store equals the one that was built while the turns arrived.
+"""
+
+import math
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_core.lexical import terms
+
+Floats = NDArray[np.float32]
+Bytes8 = NDArray[np.int8]
+
+_POSTING_BYTES = 32
+_TERM_BYTES = 270
+"""What an entry and a term of the postings cost in CPython, measured; for the estimate in `nbytes`."""
+
+
+def quantise(vectors: Floats) -> Bytes8:
+    """Unit rows to int8 [n, d]: each row scaled so that its largest component is ±127; cosine error ≤ .004."""
+    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-12)
+    scaled: Bytes8 = np.rint(vectors * (127.0 / largest)).astype(np.int8)
+    return scaled
+
+
+def unit_rows(quantised: Bytes8) -> Floats:
+    """int8 [n, d] back to float32 unit rows (a row of zeros stays zero)."""
+    rows = quantised.astype(np.float32)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Floats = rows / np.maximum(norms, 1e-12)
+    return unit
+
+
+class MemoryIndex:
+    """Append-only but for `truncate`, which a fork needs. Not safe for concurrent writers."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self._vectors = np.zeros((64, dimension), np.float32)
+        self._pair_norms = np.zeros(64, np.float32)
+        self._lengths = np.zeros(64, np.float32)
+        self._starts: list[int] = [0]
+        self._turn_of: list[int] = []
+        self._terms_of: list[tuple[str, ...]] = []
+        self._postings: dict[str, tuple[array[int], array[int]]] = {}
+        self._entries = 0
+
+    @property
+    def turns(self) -> int:
+        """How many turns it holds."""
+        return len(self._starts) - 1
+
+    def memories(self, turns: int | None = None) -> int:
+        """How many memories the first `turns` turns have (all of them by default)."""
+        return self._starts[-1] if turns is None else self._starts[min(turns, self.turns)]
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        arrays = self._vectors.nbytes + self._pair_norms.nbytes + self._lengths.nbytes
+        return arrays + self._entries * _POSTING_BYTES + len(self._postings) * _TERM_BYTES
+
+    def place(self, memory: int) -> tuple[int, int]:
+        """(turn, chunk within the turn) of a memory."""
+        turn = self._turn_of[memory]
+        return turn, memory - self._starts[turn - 1]
+
+    def vectors(self, count: int) -> Floats:
+        """The unit vectors of the first `count` memories, float32 [count, d]; a view."""
+        return self._vectors[:count]
+
+    def pair_norms(self, count: int) -> Floats:
+        """|v[i-1] + v[i]| of the first `count` memories (|v[0]| for the first)."""
+        return self._pair_norms[:count]
+
+    def lengths(self, count: int) -> Floats:
+        """Terms in each of the first `count` memories."""
+        return self._lengths[:count]
+
+    def frequencies(self, term: str, count: int) -> Floats | None:
+        """How often `term` stands in each of the first `count` memories, float32 [count]; None if never."""
+        posting = self._postings.get(term)
+        if posting is None:
+            return None
+        memories, frequencies = posting
+        end = bisect_left(memories, count)
+        if end == 0:
+            return None
+        dense = np.zeros(count, np.float32)
+        dense[np.frombuffer(memories, np.int32)[:end]] = np.frombuffer(frequencies, np.int32)[:end]
+        return dense
+
+    def turn_vector(self, turn: int) -> Floats:
+        """The unit mean of a turn's chunks, float32 [d]: what the state absorbs."""
+        rows = self._vectors[self._starts[turn - 1] : self._starts[turn]]
+        total: Floats = rows.sum(axis=0)
+        return total / max(float(np.linalg.norm(total)), 1e-12)
+
+    def information(self, turn: int) -> float:
+        """IDF mass of a turn among the memories up to its own end: Σ ln(1 + n / df) over its distinct terms.
+
+        Online document frequencies, so that it depends on the prefix alone.
+        """
+        count = self._starts[turn]
+        distinct = {term for memory in range(self._starts[turn - 1], count) for term in self._terms_of[memory]}
+        return sum((math.log1p(count / bisect_left(self._postings[term][0], count)) for term in sorted(distinct)), 0.0)
+
+    def append(self, quantised: Bytes8, texts: Sequence[str]) -> None:
+        """Append one turn: its chunks' int8 vectors [chunks, d] and their texts."""
+        if quantised.shape != (len(texts), self.dimension):
+            raise ValueError(f"expected {(len(texts), self.dimension)} vectors, got {quantised.shape}")
+        turn = len(self._starts)
+        first = self._starts[-1]
+        self._reserve(first + len(texts))
+        for offset, (row, text) in enumerate(zip(unit_rows(quantised), texts, strict=True)):
+            self._add(first + offset, row, text)
+            self._turn_of.append(turn)
+        self._starts.append(first + len(texts))
+
+    def truncate(self, turns: int) -> None:
+        """Forget all turns after the first `turns`."""
+        if turns >= self.turns:
+            return
+        keep = self._starts[turns]
+        for memory in range(len(self._turn_of) - 1, keep - 1, -1):
+            for term in self._terms_of[memory]:
+                memories, frequencies = self._postings[term]
+                memories.pop()
+                frequencies.pop()
+                if not memories:
+                    del self._postings[term]
+            self._entries -= len(self._terms_of[memory])
+        del self._turn_of[keep:], self._terms_of[keep:], self._starts[turns + 1 :]
+
+    def _add(self, memory: int, row: Floats, text: str) -> None:
+        counted = Counter(terms(text))
+        self._vectors[memory] = row
+        before = self._vectors[memory - 1] if memory else np.zeros_like(row)
+        self._pair_norms[memory] = max(float(np.linalg.norm(before + row)), 1e-12)
+        self._lengths[memory] = counted.total()
+        for term, frequency in counted.items():
+            memories, frequencies = self._postings.setdefault(term, (array("i"), array("i")))
+            memories.append(memory)
+            frequencies.append(frequency)
+        self._terms_of.append(tuple(counted))
+        self._entries += len(counted)
+
+    def _reserve(self, count: int) -> None:
+        if count <= len(self._vectors):
+            return
+        size = max(count, 2 * len(self._vectors))
+        self._vectors = np.resize(self._vectors, (size, self.dimension))
+        self._pair_norms = np.resize(self._pair_norms, size)
+        self._lengths = np.resize(self._lengths, size)

@@ -1,0 +1,133 @@
+"""Where conversations rest: the store protocol, and `open_store`.
+
+A store is a bytes-keeper with one promise: what `append` has returned from survives the death of this
+process. It knows no message, no vector and no clock; `memory_core.codec` gives the bytes their meaning.
+
+The log is content-addressed, as in git: an entry's digest covers all that came before it, so appending is
+idempotent, two writers cannot disagree, and a fork is simply a second child of one parent. Only the snapshot
+(the head of a conversation and the folded state there) can be contested, hence `save` compares versions.
+Not chosen: one list a branch, which copies or chains logs at every regenerate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class StoreError(Exception):
+    """The store could not be reached, read or written. The message says which and what to do."""
+
+
+class StoreMismatchError(StoreError):
+    """What lies in the store was written by another embedder or format; it was left as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One turn of a log. `digest` and `parent` are 16 bytes; `seq` counts turns from 1."""
+
+    digest: bytes
+    parent: bytes
+    seq: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The head of a conversation: its newest turn and the state folded up to it.
+
+    `version` grows by one with every save; 0 means that none was ever saved.
+    """
+
+    version: int
+    digest: bytes
+    seq: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSummary:
+    """One line of a listing: id, ledger rows so far, time of the newest (unix seconds)."""
+
+    conversation: str
+    rows: int
+    at: float
+
+
+class Store(Protocol):
+    """Everything is partitioned by `conversation`, an opaque id that already holds the tenant.
+
+    All methods raise StoreError when the store fails, within the store's own time-out.
+    """
+
+    async def pin(self, name: str, value: bytes) -> bytes:
+        """Set `name` to `value` unless it is set; return what stands (set once, for good)."""
+        ...
+
+    async def append(self, conversation: str, entries: Sequence[Entry]) -> None:
+        """Append entries to the log; entries whose digest is there already are left as they are."""
+        ...
+
+    async def known(self, conversation: str, digests: Sequence[bytes]) -> list[bool]:
+        """For each digest: is it in the log?"""
+        ...
+
+    async def read(self, conversation: str, digests: Sequence[bytes]) -> list[bytes | None]:
+        """The payloads of these digests, in the order asked; None where unknown."""
+        ...
+
+    async def path(self, conversation: str, digest: bytes) -> list[bytes]:
+        """Digests from the first turn to `digest`, by parent links; [] if `digest` is unknown.
+
+        Raises StoreError if a link in between is missing.
+        """
+        ...
+
+    async def load(self, conversation: str) -> Snapshot | None:
+        """The newest snapshot, or None."""
+        ...
+
+    async def save(self, conversation: str, snapshot: Snapshot) -> bool:
+        """Store `snapshot` if the stored version is `snapshot.version - 1`; False if someone was first."""
+        ...
+
+    async def record(self, conversation: str, row: bytes, at: float) -> None:
+        """Append a ledger row (opaque bytes; `at` in unix seconds)."""
+        ...
+
+    async def rows(self, conversation: str, limit: int) -> list[bytes]:
+        """The newest `limit` ledger rows, oldest first."""
+        ...
+
+    async def conversations(self, limit: int) -> list[ConversationSummary]:
+        """The `limit` conversations with the newest ledger rows, newest first; ties by id."""
+        ...
+
+    async def delete(self, conversation: str) -> None:
+        """Forget the conversation: log, snapshot and ledger."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what was accepted and release everything. Calling it twice is harmless."""
+        ...
+
+
+async def open_store(url: str, timeout_s: float = 2.0) -> Store:
+    """Open the store that `url` names; raises StoreError with a sentence that says what to do.
+
+    `sqlite:///path`, `memory://`, `redis://`, `rediss://`, `redis+sentinel://h:p,h:p/service[/db]`,
+    `redis+cluster://`. Drivers are imported only when their store is opened.
+    """
+    scheme = url.partition("://")[0]
+    if scheme in ("sqlite", "memory"):
+        from memory_core.stores.sqlite import SqliteStore
+
+        return await SqliteStore.open(url, timeout_s=timeout_s)
+    if scheme in ("redis", "rediss", "redis+sentinel", "redis+cluster"):
+        from memory_core.stores.redis import RedisStore
+
+        return await RedisStore.open(url, timeout_s=timeout_s)
+    raise StoreError(
+        f"unknown store {scheme!r}: use sqlite:///path, memory://, redis://, rediss://, "
+        "redis+sentinel:// or redis+cluster://"
+    )

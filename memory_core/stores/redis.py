@@ -1,0 +1,207 @@
+"""The shared store, for several replicas of the proxy: Redis alone, behind Sentinel or as a cluster.
+
+Keys of one conversation share a hash tag, so that a script over them is legal in a cluster:
+
+    isocost:{conversation}:log        hash, digest -> payload
+    isocost:{conversation}:parents    hash, digest -> parent + seq, so that walking reads no payload
+    isocost:{conversation}:snapshot   hash, version / digest / seq / state
+    isocost:{conversation}:ledger     list of rows, the newest `rows_max`
+    isocost:{conversation}:recorded   how many rows were ever recorded
+    isocost:conversations             sorted set, id by minus the time of its newest row
+    isocost:pins, isocost:format      what was set once
+
+No key expires: nothing is forgotten that nobody deleted. Run Redis with `maxmemory-policy noeviction` and an
+append-only file; with another policy it is Redis that forgets.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from memory_core.stores import ConversationSummary, Entry, Snapshot, StoreError, StoreMismatchError
+from memory_core.stores.redis_link import RedisLink, connect, place
+
+T = TypeVar("T")
+
+FORMAT = b"1"
+ENTRIES_PER_CALL = 512  # of about 1 kB: no reply or script holds Redis for more than a few ms
+LINKS_PER_CALL = 1000
+
+CONVERSATIONS, PINS, FORMAT_KEY = "isocost:conversations", "isocost:pins", "isocost:format"
+
+# Scripts go as text each time: 300 bytes, against the NOSCRIPT round after every restart and fail-over.
+APPEND = """
+for i = 1, #ARGV, 3 do
+  redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 2])
+  redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1])
+end"""
+SAVE = """
+if tonumber(redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] - 1 then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'digest', ARGV[2], 'seq', ARGV[3], 'state', ARGV[4])
+return 1"""
+WALK = """
+local digest, links = ARGV[1], {}
+for i = 1, tonumber(ARGV[2]) do
+  local link = redis.call('HGET', KEYS[1], digest)
+  if not link then break end
+  links[i] = link
+  digest = string.sub(link, 1, -9)
+end
+return links"""
+
+
+class RedisStore:
+    """The store protocol on Redis 6.2 or newer. `rows_max` bounds each conversation's ledger, oldest rows first."""
+
+    def __init__(self, link: RedisLink, *, rows_max: int = 20_000) -> None:
+        self._link = link
+        self._rows_max = rows_max
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        timeout_s: float = 2.0,
+        *,
+        rows_max: int = 20_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "RedisStore":
+        """Connect and see that the format is ours; raises StoreError, StoreMismatchError.
+
+        `redis://` and `rediss://` as redis-py reads them; `redis+sentinel://[user:password@]h:p,h:p/service[/db]`
+        (the credentials are the master's) and `redis+cluster://[user:password@]h:p,h:p`, both with `?ssl=true`.
+        """
+        link = RedisLink(connect(url, timeout_s), place=place(url), timeout_s=timeout_s, clock=clock)
+        try:
+            await _claim(link)
+        except BaseException:
+            await link.aclose()
+            raise
+        return cls(link, rows_max=rows_max)
+
+    async def pin(self, name: str, value: bytes) -> bytes:
+        async def work() -> bytes:
+            _, stands = await self._link.pipe(("HSETNX", PINS, name, value), ("HGET", PINS, name))
+            return bytes(stands)
+
+        return await self._link.call(work)
+
+    async def append(self, conversation: str, entries: Sequence[Entry]) -> None:
+        """See the protocol. Parents go first, 512 entries a round trip: what a failure leaves is a sound log."""
+        log, parents = _key(conversation, "log"), _key(conversation, "parents")
+
+        async def work() -> None:
+            for chunk in _chunks(entries):
+                links = [(e.digest, e.parent + e.seq.to_bytes(8, "big"), e.payload) for e in chunk]
+                await self._link.ask("EVAL", APPEND, 2, log, parents, *(part for link in links for part in link))
+
+        await self._link.call(work)
+
+    async def known(self, conversation: str, digests: Sequence[bytes]) -> list[bool]:
+        return [link is not None for link in await self._fetch(_key(conversation, "parents"), digests)]
+
+    async def read(self, conversation: str, digests: Sequence[bytes]) -> list[bytes | None]:
+        return await self._fetch(_key(conversation, "log"), digests)
+
+    async def path(self, conversation: str, digest: bytes) -> list[bytes]:
+        parents = _key(conversation, "parents")
+
+        async def work() -> list[bytes]:
+            found: list[bytes] = []
+            here, seq_due = digest, None
+            while True:
+                links = await self._link.ask("EVAL", WALK, 1, parents, here, LINKS_PER_CALL)
+                for link in links:
+                    seq = int.from_bytes(link[-8:], "big")
+                    if seq_due not in (None, seq):
+                        raise StoreError(f"{self._link.place}: a log is broken between turns {seq} and {seq_due}")
+                    found.append(here)
+                    if seq == 1:
+                        return found[::-1]
+                    here, seq_due = link[:-8], seq - 1
+                if not found:
+                    return []
+                if len(links) < LINKS_PER_CALL:
+                    raise StoreError(f"{self._link.place}: turn {seq_due} of a log is missing")
+
+        return await self._link.call(work)
+
+    async def load(self, conversation: str) -> Snapshot | None:
+        key = _key(conversation, "snapshot")
+        fields = await self._link.call(lambda: self._link.ask("HMGET", key, "version", "digest", "seq", "state"))
+        version, digest, seq, state = fields
+        return None if version is None else Snapshot(int(version), digest, int(seq), state)
+
+    async def save(self, conversation: str, snapshot: Snapshot) -> bool:
+        key, s = _key(conversation, "snapshot"), snapshot
+        won = await self._link.call(lambda: self._link.ask("EVAL", SAVE, 1, key, s.version, s.digest, s.seq, s.state))
+        return bool(won)
+
+    async def record(self, conversation: str, row: bytes, at: float) -> None:
+        ledger = _key(conversation, "ledger")
+        commands = (
+            ("RPUSH", ledger, row),
+            ("LTRIM", ledger, -self._rows_max, -1),
+            ("INCR", _key(conversation, "recorded")),
+            ("ZADD", CONVERSATIONS, "LT", -at, conversation),
+        )
+        await self._link.call(lambda: self._link.pipe(*commands))
+
+    async def rows(self, conversation: str, limit: int) -> list[bytes]:
+        if limit <= 0:
+            return []
+        key = _key(conversation, "ledger")
+        return list(await self._link.call(lambda: self._link.ask("LRANGE", key, -limit, -1)))
+
+    async def conversations(self, limit: int) -> list[ConversationSummary]:
+        if limit <= 0:
+            return []
+
+        async def work() -> list[ConversationSummary]:
+            listed = await self._link.ask("ZRANGE", CONVERSATIONS, 0, limit - 1, "WITHSCORES")
+            names, scores = [name.decode() for name in listed[::2]], listed[1::2]
+            counts = await self._link.pipe(*(("GET", _key(name, "recorded")) for name in names)) if names else []
+            return [
+                ConversationSummary(name, 0 if count is None else int(count), -float(score))
+                for name, score, count in zip(names, scores, counts, strict=True)
+            ]
+
+        return await self._link.call(work)
+
+    async def delete(self, conversation: str) -> None:
+        parts = ("log", "parents", "snapshot", "ledger", "recorded")
+        commands = (
+            ("UNLINK", *(_key(conversation, part) for part in parts)),
+            ("ZREM", CONVERSATIONS, conversation),
+        )
+        await self._link.call(lambda: self._link.pipe(*commands))
+
+    async def aclose(self) -> None:
+        await self._link.aclose()
+
+    async def _fetch(self, key: str, fields: Sequence[bytes]) -> list[bytes | None]:
+        async def work() -> list[bytes | None]:
+            return [value for chunk in _chunks(fields) for value in await self._link.ask("HMGET", key, *chunk)]
+
+        return await self._link.call(work)
+
+
+def _key(conversation: str, part: str) -> str:
+    tag = conversation.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    return f"isocost:{{{tag}}}:{part}"
+
+
+def _chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[i : i + ENTRIES_PER_CALL] for i in range(0, len(items), ENTRIES_PER_CALL)]
+
+
+async def _claim(link: RedisLink) -> None:
+    """See that this database holds our format, or make it ours if it holds none."""
+
+    async def work() -> bytes:
+        if (found := await link.ask("GET", FORMAT_KEY)) is None:  # read first: a full Redis can still be opened
+            _, found = await link.pipe(("SETNX", FORMAT_KEY, FORMAT), ("GET", FORMAT_KEY))
+        return bytes(found)
+
+    if await link.call(work) != FORMAT:
+        raise StoreMismatchError(f"{link.place} holds data of another isocost format; choose another database")

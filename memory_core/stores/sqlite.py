@@ -1,0 +1,167 @@
+"""The embedded store: one SQLite file, shared by the processes of one machine; or `memory://`, gone with its store.
+
+WAL with synchronous=NORMAL: what was committed survives the death of the process, and a commit costs no
+fsync; a power cut may take the last commits, never the file. As a commit is that cheap, the writes of several
+callers are not grouped. One thread owns the writing connection and one the reading one: SQLite has one writer
+anyway, and reads do not wait for it. Not chosen: aiosqlite, which is the same thread with more parts.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from memory_core.stores import ConversationSummary, Entry, Snapshot, StoreError
+from memory_core.stores.sqlite_file import Lane, connect, locate, open_writer, transaction
+
+T = TypeVar("T")
+
+DIGESTS_PER_QUERY = 500  # SQLite before 3.32 takes 999 parameters
+
+PATH = """
+WITH RECURSIVE walk(digest, parent, seq) AS (
+    SELECT digest, parent, seq FROM log WHERE conversation = :conversation AND digest = :digest
+    UNION ALL
+    SELECT log.digest, log.parent, log.seq FROM walk CROSS JOIN log
+    ON log.conversation = :conversation AND log.digest = walk.parent AND log.seq = walk.seq - 1
+    WHERE walk.seq > 1
+)
+SELECT digest, seq FROM walk ORDER BY seq"""
+
+
+class SqliteStore:
+    """The store protocol on SQLite. Every method answers or raises StoreError within `timeout_s`."""
+
+    def __init__(self, writer: Lane, reader: Lane, *, place: str) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._place = place
+
+    @classmethod
+    async def open(cls, url: str, timeout_s: float = 2.0) -> "SqliteStore":
+        """Open `sqlite:///relative.db`, `sqlite:////absolute.db` (`~` is expanded) or `memory://`.
+
+        The folder is made if need be (mode 0700), and the file (0600). Raises StoreError, and
+        StoreMismatchError for a file of another application or of a newer isocost, which is left as it is.
+        """
+        path = locate(url)
+        place = "memory://" if path is None else f"sqlite {path}"
+        writer = Lane(place=place, timeout_s=timeout_s)
+        reader = writer if path is None else Lane(place=place, timeout_s=timeout_s)
+        store = cls(writer, reader, place=place)
+        try:
+            await writer.open(lambda: open_writer(path, timeout_s))
+            if path is not None:
+                await reader.open(lambda: _open_reader(path, timeout_s))
+        except BaseException:
+            await store.aclose()
+            raise
+        return store
+
+    async def pin(self, name: str, value: bytes) -> bytes:
+        def work(connection: sqlite3.Connection) -> bytes:
+            connection.execute("INSERT INTO pin VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
+            (stands,) = connection.execute("SELECT value FROM pin WHERE name = ?", (name,)).fetchone()
+            return bytes(stands)
+
+        return await self._write(work)
+
+    async def append(self, conversation: str, entries: Sequence[Entry]) -> None:
+        rows = [(conversation, e.digest, e.parent, e.seq, e.payload) for e in entries]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+        await self._write(work)
+
+    async def known(self, conversation: str, digests: Sequence[bytes]) -> list[bool]:
+        query = "SELECT digest, digest FROM log WHERE conversation = ? AND digest IN"
+        return [value is not None for value in await self._look_up(query, conversation, digests)]
+
+    async def read(self, conversation: str, digests: Sequence[bytes]) -> list[bytes | None]:
+        query = "SELECT digest, payload FROM log WHERE conversation = ? AND digest IN"
+        return await self._look_up(query, conversation, digests)
+
+    async def path(self, conversation: str, digest: bytes) -> list[bytes]:
+        names = {"conversation": conversation, "digest": digest}
+        walked = await self._reader.run(lambda connection: connection.execute(PATH, names).fetchall())
+        if walked and walked[0][1] != 1:
+            raise StoreError(f"{self._place}: turn {walked[0][1] - 1} of a log is missing")
+        return [digest for digest, _ in walked]
+
+    async def load(self, conversation: str) -> Snapshot | None:
+        query = "SELECT version, digest, seq, state FROM snapshot WHERE conversation = ?"
+        row = await self._reader.run(lambda connection: connection.execute(query, (conversation,)).fetchone())
+        return None if row is None else Snapshot(*row)
+
+    async def save(self, conversation: str, snapshot: Snapshot) -> bool:
+        s = snapshot
+
+        def work(connection: sqlite3.Connection) -> bool:
+            query = "SELECT version FROM snapshot WHERE conversation = ?"
+            (version,) = connection.execute(query, (conversation,)).fetchone() or (0,)
+            if version != s.version - 1:
+                return False
+            row = (conversation, s.version, s.digest, s.seq, s.state)
+            connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?)", row)
+            return True
+
+        return await self._write(work)
+
+    async def record(self, conversation: str, row: bytes, at: float) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO ledger (conversation, row) VALUES (?, ?)", (conversation, row))
+            connection.execute(
+                """INSERT INTO summary VALUES (?, 1, ?)
+                   ON CONFLICT DO UPDATE SET rows = rows + 1, at = max(at, excluded.at)""",
+                (conversation, at),
+            )
+
+        await self._write(work)
+
+    async def rows(self, conversation: str, limit: int) -> list[bytes]:
+        query = "SELECT row FROM ledger WHERE conversation = ? ORDER BY id DESC LIMIT ?"
+        names = (conversation, max(limit, 0))  # to SQLite a negative limit is none
+        newest_first = await self._reader.run(lambda connection: connection.execute(query, names).fetchall())
+        return [row for (row,) in reversed(newest_first)]
+
+    async def conversations(self, limit: int) -> list[ConversationSummary]:
+        query = "SELECT conversation, rows, at FROM summary ORDER BY at DESC, conversation LIMIT ?"
+        listed = await self._reader.run(lambda connection: connection.execute(query, (max(limit, 0),)).fetchall())
+        return [ConversationSummary(*row) for row in listed]
+
+    async def delete(self, conversation: str) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            for table in ("log", "snapshot", "ledger", "summary"):
+                connection.execute(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))  # noqa: S608
+
+        await self._write(work)
+
+    async def aclose(self) -> None:
+        try:
+            await self._reader.aclose()
+        finally:
+            await self._writer.aclose()
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._writer.run(lambda connection: transaction(connection, lambda: work(connection)))
+
+    async def _look_up(self, query: str, conversation: str, digests: Sequence[bytes]) -> list[bytes | None]:
+        """The second column of `query` for each digest, in order; None where there is no row."""
+
+        def work(connection: sqlite3.Connection) -> dict[bytes, bytes]:
+            found: dict[bytes, bytes] = {}
+            for start in range(0, len(digests), DIGESTS_PER_QUERY):
+                chunk = digests[start : start + DIGESTS_PER_QUERY]
+                marks = ",".join("?" * len(chunk))
+                found.update(connection.execute(f"{query} ({marks})", (conversation, *chunk)).fetchall())
+            return found
+
+        found = await self._reader.run(work)
+        return [found.get(digest) for digest in digests]
+
+
+def _open_reader(path: Path, timeout_s: float) -> sqlite3.Connection:
+    connection = connect(path, timeout_s)
+    connection.execute("PRAGMA query_only = ON")
+    return connection

@@ -1,0 +1,70 @@
+"""The transcript and its digest chain: what makes "the same conversation so far" one comparison.
+
+Each digest covers the tenant, the explicit conversation id if there is one, and every turn up to its own, so two
+transcripts that share digest n share all turns 1..n. An edit, a regenerate or a fork is a shorter known prefix.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+DIGEST_BYTES = 16
+"""128 bits: collisions within one tenant's conversations are out of reach, and a log entry stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a transcript.
+
+    `text` is what memory reads, `message` the client's own JSON bytes, `fingerprint` the digest of what the message
+    says whatever its formatting, `digest` the link of the chain that ends here.
+    """
+
+    role: str
+    text: str
+    message: bytes
+    fingerprint: bytes
+    digest: bytes
+
+
+def digest_of(*parts: bytes) -> bytes:
+    """blake2b-128 over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ."""
+    hasher = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        hasher.update(len(part).to_bytes(8, "little"))
+        hasher.update(part)
+    return hasher.digest()
+
+
+def root_digest(tenant: bytes, conversation: str = "") -> bytes:
+    """Where a chain starts: the tenant, and the explicit conversation id if the client gave one."""
+    return digest_of(b"isocost root", tenant, conversation.encode("utf-8", "surrogatepass"))
+
+
+def chain(root: bytes, fingerprints: Iterable[bytes]) -> list[bytes]:
+    """The digests of the turns with these fingerprints, each covering `root` and all before it."""
+    digests = []
+    link = root
+    for fingerprint in fingerprints:
+        link = hashlib.blake2b(link + fingerprint, digest_size=DIGEST_BYTES).digest()
+        digests.append(link)
+    return digests
+
+
+def common_prefix(left: Sequence[bytes], right: Sequence[bytes]) -> int:
+    """How many leading digests two chains share, in O(log n): equal digests mean equal prefixes."""
+    return longest_prefix(min(len(left), len(right)), lambda n: left[n - 1] == right[n - 1])
+
+
+def longest_prefix(longest: int, holds: Callable[[int], bool]) -> int:
+    """The largest n in 0..longest for which `holds(n)`, where holding for n implies holding for all smaller.
+
+    The end is tried first, because nearly every request extends what is known.
+    """
+    if longest == 0 or holds(longest):
+        return longest
+    low, high = 0, longest - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low

@@ -1,0 +1,1 @@
+"""The request's path: the only package that speaks HTTP. Start reading at pipeline.py."""

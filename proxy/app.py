@@ -1,0 +1,201 @@
+"""The composition root: makes the parts from Settings, joins them, routes. The only place that constructs."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from config.models import load_models
+from config.settings import Settings, load_settings
+from config.sources import SettingsError
+from embedders import Embedder, EmbedderError, open_embedder
+from memory_core.state import Capacities
+from memory_core.stores import Store, StoreError, open_store
+from proxy.claim import Claim
+from proxy.compose import Composer
+from proxy.demo.model import demo_model
+from proxy.demo.serving import serve_app
+from proxy.learn import Learner
+from proxy.metrics import Metrics
+from proxy.passthrough import Passthrough
+from proxy.pipeline import ChatPipeline
+from proxy.plan import Budget
+from proxy.remember import Remember
+from proxy.tokens import TokenCounter, VocabularyError, load_encoding
+from proxy.upstream import Target, Upstream, open_transport
+from proxy.watch import Watch
+
+log = logging.getLogger(__name__)
+
+MIB = 2**20
+CHAT_PATHS = frozenset(("/v1/chat/completions", "/chat/completions"))
+START_ERRORS = (EmbedderError, StoreError, SettingsError, VocabularyError, OSError)
+"""Faults of the surroundings: told in a sentence, without a trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Parts to use instead of those that the settings name; they are closed with the application all the same."""
+
+    embedder: Embedder | None = None
+    store: Store | None = None
+    transport: httpx.AsyncBaseTransport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the running application routes to."""
+
+    chat: ASGIApp
+    other: ASGIApp
+    watch: ASGIApp
+
+
+class Application:
+    """The ASGI app. Its parts are opened and closed by the lifespan."""
+
+    def __init__(self, settings: Settings, given: Given) -> None:
+        self._settings = settings
+        self._given = given
+        self._parts: Parts | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route: our own paths, chat, and all the rest to the upstream."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if self._parts is None:
+            raise RuntimeError("isocost needs an ASGI server that runs its lifespan")
+        await self._route(self._parts, scope)(scope, receive, send)
+
+    def _route(self, parts: Parts, scope: Scope) -> ASGIApp:
+        path = scope["path"]
+        if scope["type"] == "http" and scope["method"] == "POST" and path in CHAT_PATHS:
+            return parts.chat
+        ours = path in ("/healthz", "/readyz") or (path == "/metrics" and self._settings.metrics)
+        return parts.watch if ours and scope["type"] == "http" else parts.other
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                self._parts = await open_parts(self._settings, self._given, stack)
+            except START_ERRORS as error:
+                await send({"type": "lifespan.startup.failed", "message": f"isocost cannot start: {error}"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(settings: Settings | None = None, given: Given | None = None) -> ASGIApp:
+    """The application. Without settings they are loaded from environment and file, for ASGI servers' factories."""
+    loaded = load_settings({}) if settings is None else settings
+    return Application(loaded, Given() if given is None else given)
+
+
+async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) -> Parts:
+    """Open and join everything; `stack` closes it in the opposite order."""
+    metrics = Metrics()
+    embedder = given.embedder if given.embedder is not None else await _open_embedder(settings)
+    stack.push_async_callback(embedder.aclose)
+    store = given.store
+    if store is None:
+        store = await open_store(settings.store_url, timeout_s=settings.store_timeout_s)
+    stack.push_async_callback(store.aclose)
+    claim = Claim(store, embedder.name)
+    await claim.confirm()
+    upstream = await _open_upstream(settings, given, stack)
+    counter = await _open_counter()
+    remember = Remember(
+        store,
+        embedder,
+        count=counter.message,
+        capacities=Capacities(settings.short_term, settings.medium_term, settings.long_term),
+        cache_bytes_max=settings.memory_cache_mib * MIB,
+    )
+    learner = Learner(remember, store, metrics, queue_max=settings.learner_queue)
+    stack.push_async_callback(_end, asyncio.create_task(learner.run(), name="learner"))
+    stack.push_async_callback(learner.drain, settings.drain_timeout_s)
+    composer = Composer(
+        remember,
+        claim,
+        counter,
+        metrics,
+        mode=settings.mode,
+        budget=_budget(settings),
+        block_placement=settings.block_placement,
+        memory_timeout_s=settings.memory_timeout_s,
+        compact_timeout_s=settings.compact_timeout_s,
+    )
+    stack.push_async_callback(composer.aclose)
+    chat = ChatPipeline(
+        composer,
+        upstream,
+        learner,
+        metrics,
+        body_bytes_max=settings.body_mib_max * MIB,
+        answer_bytes_max=settings.answer_mib_max * MIB,
+        ack_timeout_s=settings.ack_timeout_s,
+    )
+    return Parts(chat, Passthrough(upstream), Watch(metrics, store))
+
+
+async def _open_embedder(settings: Settings) -> Embedder:
+    return await open_embedder(
+        settings.embedder,
+        threads=settings.embedder_threads,
+        batch_tokens_max=settings.embed_batch_tokens,
+        queue_tokens_max=settings.embed_queue_tokens,
+        cache_bytes_max=settings.embed_cache_mib * MIB,
+        timeout_s=settings.embed_timeout_s,
+        model=settings.embedder_model,
+        key=settings.embedder_key.get_secret_value(),
+    )
+
+
+async def _open_upstream(settings: Settings, given: Given, stack: AsyncExitStack) -> Upstream:
+    """The configured upstream, or the demo model on a port of its own, so that the wire is real there too."""
+    base_url = settings.upstream
+    if not base_url:
+        port = await stack.enter_async_context(serve_app(demo_model()))
+        base_url = f"http://127.0.0.1:{port}"
+        log.warning(
+            "NO UPSTREAM IS SET: the built-in demo model answers. It is no language model. Set ISOCOST_UPSTREAM."
+        )
+    upstream = Upstream(
+        Target(base_url, settings.upstream_key.get_secret_value()),
+        given.transport if given.transport is not None else open_transport(),
+        connect_timeout_s=settings.connect_timeout_s,
+        read_timeout_s=settings.read_timeout_s,
+    )
+    stack.push_async_callback(upstream.aclose)
+    return upstream
+
+
+async def _open_counter() -> TokenCounter:
+    """Both vocabularies are loaded before the first request, which would else wait half a second for them."""
+    encodings: Mapping[str, str] = {model.pattern: model.encoding for model in load_models()}
+    for name in sorted(set(encodings.values())):
+        await asyncio.to_thread(load_encoding, name)
+    return TokenCounter(encodings)
+
+
+def _budget(settings: Settings) -> Budget:
+    return Budget(
+        compact_above_tokens=settings.compact_above_tokens,
+        window_tokens=settings.window_tokens,
+        epoch_tokens=settings.epoch_tokens,
+        context_tokens=settings.context_tokens,
+        block_share=settings.block_share,
+    )
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

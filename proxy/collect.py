@@ -1,0 +1,175 @@
+"""Reads an answer along while it is relayed: the assistant's message, the usage, whether it came to its end.
+
+It cannot raise and it keeps no more than a bounded amount: what it does not understand is relayed all the same and
+learned from the client's next request instead.
+"""
+
+import zlib
+from typing import Any
+
+import msgspec
+
+from proxy.errors import ProxyError
+from proxy.sse import EventReader
+from proxy.wire import Message, as_resent, read_message
+
+READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
+
+
+class Collector:
+    """Feed it the body's bytes as they came; then ask for `message` and `usage`."""
+
+    def __init__(self, content_type: str, content_encoding: str, *, bytes_max: int) -> None:
+        self._is_stream = content_type.startswith("text/event-stream")
+        self._inflater = zlib.decompressobj(wbits=47) if content_encoding in ("gzip", "deflate") else None
+        self._readable = self._inflater is not None or content_encoding in ("", "identity")
+        self._bytes_max = bytes_max
+        self._read = 0
+        self._events = EventReader()
+        self._body: list[bytes] = []
+        self._answer = _Answer()
+        self.complete = False
+
+    @property
+    def is_stream(self) -> bool:
+        """The answer is a stream of server-sent events."""
+        return self._is_stream
+
+    def feed(self, chunk: bytes) -> None:
+        """Read a chunk along; gives up silently past the cap or at what it cannot read."""
+        if not self._readable:
+            return
+        try:
+            plain = chunk if self._inflater is None else self._inflater.decompress(chunk, self._bytes_max)
+        except zlib.error:
+            self._readable = False
+            return
+        self._read += len(plain)
+        if self._read > self._bytes_max:
+            self._readable = False
+            self._body.clear()
+        elif self._is_stream:
+            for data in self._events.feed(plain):
+                self._event(data)
+        else:
+            self._body.append(plain)
+
+    def end(self) -> None:
+        """The upstream closed the answer in order."""
+        if not self._readable:
+            return
+        if self._is_stream:
+            for data in self._events.end():
+                self._event(data)
+            return
+        fields = _object(b"".join(self._body))
+        self._body.clear()
+        self.complete = fields is not None
+        if fields is not None:
+            self._answer.take_whole(fields)
+
+    def message(self) -> Message | None:
+        """The answer as a message of the transcript; None if there is none to learn (n > 1, an error, a cut)."""
+        if not self._readable or self._answer.choices != 1:
+            return None
+        try:
+            return read_message(as_resent(self._answer.message()))
+        except ProxyError:
+            return None
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What the upstream reported; {} if it did not."""
+        return self._answer.usage
+
+    def _event(self, data: bytes) -> None:
+        if data.strip() == b"[DONE]":
+            self.complete = True
+            return
+        fields = _object(data)
+        if fields is not None:
+            self._answer.take_chunk(fields)
+            self.complete = self.complete or self._answer.finished
+
+
+class _Answer:
+    """The assistant's message, put together from deltas or taken whole."""
+
+    def __init__(self) -> None:
+        self.usage: dict[str, Any] = {}
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._whole: dict[str, Any] | None = None
+        self._indexes: set[int] = set()
+        self.finished = False
+
+    @property
+    def choices(self) -> int:
+        return len(self._indexes)
+
+    def message(self) -> dict[str, Any]:
+        if self._whole is not None:
+            return self._whole
+        calls = [self._calls[index] for index in sorted(self._calls)]
+        return {"content": "".join(self._text), "refusal": "".join(self._refusal), "tool_calls": calls}
+
+    def take_whole(self, fields: dict[str, Any]) -> None:
+        self._take_usage(fields)
+        for place, choice in enumerate(_objects(fields.get("choices"))):
+            self._indexes.add(place)
+            if isinstance(choice.get("message"), dict) and self._whole is None:
+                self._whole = choice["message"]
+
+    def take_chunk(self, fields: dict[str, Any]) -> None:
+        self._take_usage(fields)
+        for choice in _objects(fields.get("choices")):
+            delta = choice.get("delta")
+            index = choice.get("index", 0)
+            if not isinstance(delta, dict) or not isinstance(index, int):
+                continue
+            self._indexes.add(index)
+            self.finished = self.finished or choice.get("finish_reason") is not None
+            if index == min(self._indexes):
+                self._take_delta(delta)
+
+    def _take_delta(self, delta: dict[str, Any]) -> None:
+        for name, into in (("content", self._text), ("refusal", self._refusal)):
+            if isinstance(delta.get(name), str):
+                into.append(delta[name])
+        for call in _objects(delta.get("tool_calls")):
+            self._take_call(call)
+
+    def _take_call(self, delta: dict[str, Any]) -> None:
+        index = delta.get("index", len(self._calls))
+        if not isinstance(index, int):
+            return
+        call = self._calls.setdefault(index, {"id": "", "type": "function", "function": {}})
+        for name in ("id", "type"):
+            if isinstance(delta.get(name), str) and delta[name]:
+                call[name] = delta[name]
+        for kind in ("function", "custom"):
+            if isinstance(delta.get(kind), dict):
+                _append_strings(call.setdefault(kind, {}), delta[kind])
+
+    def _take_usage(self, fields: dict[str, Any]) -> None:
+        if isinstance(fields.get("usage"), dict):
+            self.usage = fields["usage"]
+
+
+def _append_strings(into: dict[str, Any], delta: dict[str, Any]) -> None:
+    for name, value in delta.items():
+        if isinstance(value, str):
+            into[name] = into.get(name, "") + value
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    try:
+        decoded = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return decoded if isinstance(decoded, dict) else None

@@ -1,0 +1,210 @@
+"""From a chat request to the body that goes upstream: trace, count, plan, recollect, assemble.
+
+Memory never breaks an answer: `compose` is the one guarded call. Whatever fails in it, or takes too long, the
+client's bytes go upstream unchanged and the composition says why.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from typing import Any
+
+from memory_core.stores import StoreError
+from proxy import assemble
+from proxy.claim import Claim
+from proxy.lineage import Lineage, trace
+from proxy.metrics import Metrics
+from proxy.options import Options
+from proxy.plan import Budget, Layout, plan
+from proxy.remember import Remember
+from proxy.tokens import MESSAGE_TOKENS, REPLY_TOKENS, TokenCounter
+from proxy.wire import ChatRequest, with_messages
+
+log = logging.getLogger(__name__)
+
+PENDING_MAX = 256
+"""Requests whose memory goes on catching up after they stopped waiting; past this new ones pass through at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What goes upstream, and what is said of it. Token counts are 0 where memory failed before counting."""
+
+    body: bytes
+    mode: str = "passthrough"
+    lineage: Lineage | None = None
+    full_tokens: int = 0
+    sent_tokens: int = 0
+    epoch: int = 0
+    phase: str = "initialization"
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tokens of each turn, and of all that is no turn (system messages, tools, the reply's opening)."""
+
+    turns: list[int]
+    other: int
+
+    @property
+    def full(self) -> int:
+        """Of the whole history."""
+        return sum(self.turns) + self.other
+
+
+class Composer:
+    """Everything about memory that a request meets. `mode` and `budget` are what clients may override."""
+
+    def __init__(
+        self,
+        remember: Remember,
+        claim: Claim,
+        counter: TokenCounter,
+        metrics: Metrics,
+        *,
+        mode: str,
+        budget: Budget,
+        block_placement: str,
+        memory_timeout_s: float,
+        compact_timeout_s: float,
+    ) -> None:
+        self._remember = remember
+        self._claim = claim
+        self._counter = counter
+        self._metrics = metrics
+        self._mode = mode
+        self._budget = budget
+        self._block_placement = block_placement
+        self._memory_timeout_s = memory_timeout_s
+        self._compact_timeout_s = compact_timeout_s
+        self._pending: set[asyncio.Task[Any]] = set()
+
+    async def compose(self, request: ChatRequest, options: Options) -> Composition:
+        """The body to forward; never raises."""
+        mode = self._mode if options.mode is None else options.mode
+        timeout_s = self._compact_timeout_s if mode == "compact" else self._memory_timeout_s
+        unchanged = Composition(request.body)
+        try:
+            tenant = await asyncio.wait_for(self._claim.tenant(options.credential), timeout_s)
+            unchanged = replace(unchanged, lineage=trace(request.messages, tenant, options.conversation))
+            return await self._patiently(self._with_memory(request, options, mode, unchanged), timeout_s)
+        except Exception as error:  # the guard of "memory never breaks an answer"
+            if not isinstance(error, TimeoutError | StoreError):
+                log.warning("memory stood aside", exc_info=error)
+            reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
+            self._metrics.memory_errors.labels(reason).inc()
+            return replace(unchanged, error=reason)
+
+    async def aclose(self) -> None:
+        """End what still catches up."""
+        for task in self._pending:
+            task.cancel()
+        await asyncio.gather(*self._pending, return_exceptions=True)
+
+    async def _patiently(self, work: Coroutine[Any, Any, Composition], timeout_s: float) -> Composition:
+        """Wait for `work` so long; then let it go on by itself, for what it has learned serves the next request."""
+        if len(self._pending) >= PENDING_MAX:
+            work.close()
+            raise TimeoutError
+        task = asyncio.create_task(work)
+        self._pending.add(task)
+        task.add_done_callback(self._finished)
+        await asyncio.wait({task}, timeout=timeout_s)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+
+    def _finished(self, task: asyncio.Task[Composition]) -> None:
+        self._pending.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _with_memory(
+        self, request: ChatRequest, options: Options, mode: str, unchanged: Composition
+    ) -> Composition:
+        assert unchanged.lineage is not None
+        with self._metrics.stage("lineage"):
+            lineage = await self._remember.resume(unchanged.lineage)
+        with self._metrics.stage("count"):
+            count = await self._count(request, lineage)
+        budget = self._budget
+        if options.context_tokens is not None:
+            budget = replace(budget, context_tokens=options.context_tokens)
+        layout = plan(mode, lineage.roles, count.turns, count.other, budget)
+        whole = replace(
+            unchanged,
+            lineage=lineage,
+            full_tokens=count.full,
+            sent_tokens=count.full,
+            phase=self._remember.phase(lineage.conversation),
+        )
+        if layout.is_compact:
+            compact = await self._compact(request, whole, count, layout, budget)
+            if compact.sent_tokens < whole.sent_tokens:
+                return compact
+        return await self._whole(request, whole)
+
+    async def _count(self, request: ChatRequest, lineage: Lineage) -> Count:
+        sent = await self._counter.messages(request.messages, request.model)
+        turns = [head.tokens for head in lineage.stored] + [sent[place] for place in lineage.places]
+        other = sum(tokens for tokens, message in zip(sent, request.messages, strict=True) if message.is_system)
+        tools = request.fields.get("tools")
+        if tools is not None:
+            other += await self._counter.payload(tools, request.model)
+        return Count(turns, other + REPLY_TOKENS)
+
+    async def _whole(self, request: ChatRequest, whole: Composition) -> Composition:
+        """All of the history: the client's own bytes, or what the log holds in front of a thin client's."""
+        assert whole.lineage is not None
+        if not whole.lineage.is_thin:
+            return whole
+        layout = Layout(0, whole.lineage.length - 1, 0)
+        return replace(whole, body=await self._body(request, whole.lineage, layout, "", ""))
+
+    async def _compact(
+        self, request: ChatRequest, whole: Composition, count: Count, layout: Layout, budget: Budget
+    ) -> Composition:
+        assert whole.lineage is not None
+        with self._metrics.stage("recall"):
+            found = await self._remember.recollect(whole.lineage, cut=layout.cut, asked=layout.asked)
+        with self._metrics.stage("assemble"):
+            block, recall, added = self._render(found.block, found.recall, layout, budget, request.model)
+            body = await self._body(request, whole.lineage, layout, block, recall)
+        sent = sum(count.turns[layout.cut :]) + count.other + added
+        return replace(whole, body=body, mode="compact", sent_tokens=sent, epoch=layout.epoch, phase=found.report.phase)
+
+    def _render(
+        self,
+        block: tuple[assemble.Quote, ...],
+        recall: tuple[assemble.Quote, ...],
+        layout: Layout,
+        budget: Budget,
+        model: str,
+    ) -> tuple[str, str, int]:
+        """Block, recall, and the tokens of both. What the block quotes is not recalled again."""
+
+        def count(text: str) -> int:
+            return self._counter.text(text, model)
+
+        rendered = assemble.render_block(block, layout.cut, budget.block_tokens, count)
+        quoted = {(quote.turn, quote.chunk) for quote in rendered.quotes if not quote.is_excerpt}
+        block_tokens = count(rendered.text) + MESSAGE_TOKENS if rendered.text else 0
+        others = [quote for quote in recall if (quote.turn, quote.chunk) not in quoted]
+        recalled = assemble.render_recall(others, budget.context_tokens - block_tokens, count)
+        return rendered.text, recalled.text, block_tokens + count(recalled.text)
+
+    async def _body(self, request: ChatRequest, lineage: Lineage, layout: Layout, block: str, recall: str) -> bytes:
+        stored = await self._remember.stored_messages(lineage, layout.cut)
+        forwarded = assemble.messages(
+            request.messages,
+            lineage.places,
+            stored,
+            layout,
+            block=block,
+            recall=recall,
+            stored_turns=len(lineage.stored),
+            block_placement=self._block_placement,
+        )
+        return with_messages(request, forwarded)

@@ -1,0 +1,94 @@
+"""The learner: one bounded queue, one worker, the only one that writes.
+
+`offer` never waits and never raises, so it can stand in a `finally` that a hang-up has cancelled. What is lost to a
+full queue or a broken store is counted; a client that resends its history brings it back with the next request.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from embedders import EmbedderError
+from memory_core.codec import CodecError
+from memory_core.stores import Store, StoreError
+from proxy.errors import ProxyError
+from proxy.ledger import Row, encode_row
+from proxy.lineage import Lineage
+from proxy.metrics import Metrics
+from proxy.remember import Remember
+from proxy.wire import Message
+
+log = logging.getLogger(__name__)
+
+LEARNING_ERRORS = (StoreError, CodecError, EmbedderError, ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a request leaves behind: its transcript (None if only the row counts), the answer, the ledger row."""
+
+    conversation: str
+    lineage: Lineage | None
+    answer: Message | None
+    row: Row
+
+
+class Learner:
+    """Run `run()` as a task; `drain()` at the end."""
+
+    def __init__(self, remember: Remember, store: Store, metrics: Metrics, *, queue_max: int) -> None:
+        self._remember = remember
+        self._store = store
+        self._metrics = metrics
+        self._queue: asyncio.Queue[tuple[Exchange, asyncio.Future[bool]]] = asyncio.Queue(queue_max)
+
+    def offer(self, exchange: Exchange) -> asyncio.Future[bool]:
+        """Leave an exchange to be learned. The future tells whether it was."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((exchange, done))
+        except asyncio.QueueFull:
+            self._metrics.learned.labels("dropped").inc()
+            log.warning("the learner's queue is full: one exchange is not learned now")
+            done.set_result(False)
+        self._metrics.learner_queue.set(self._queue.qsize())
+        return done
+
+    async def run(self) -> None:
+        """Learn for ever, one exchange after the other."""
+        while True:
+            exchange, done = await self._queue.get()
+            learned = False
+            try:
+                learned = await self._learn(exchange)
+            finally:
+                if not done.done():
+                    done.set_result(learned)
+                self._queue.task_done()
+                self._metrics.learner_queue.set(self._queue.qsize())
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait until all that was offered is learned; returns how many were not in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._queue.join()
+        except TimeoutError:
+            log.warning("%d exchanges were not learned before the end", self._queue.qsize())
+        return self._queue.qsize()
+
+    async def _learn(self, exchange: Exchange) -> bool:
+        try:
+            with self._metrics.stage("learn"):
+                if exchange.lineage is not None:
+                    await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at)
+                await self._store.record(exchange.conversation, encode_row(exchange.row), exchange.row.at)
+        except LEARNING_ERRORS as error:
+            self._metrics.learned.labels("failed").inc()
+            log.warning("an exchange was not learned: %s", type(error).__name__)
+            return False
+        except Exception:  # a bug must not end the only writer; it is logged with its trace, never swallowed
+            self._metrics.learned.labels("failed").inc()
+            log.exception("an exchange was not learned")
+            return False
+        self._metrics.learned.labels("learned").inc()
+        return True

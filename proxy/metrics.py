@@ -1,0 +1,55 @@
+"""Stage timings and counters, for /metrics. One registry an application, so that two can live in one process."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The names are part of the outside: dashboards are built on them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self._stage = Histogram(
+            "isocost_stage_seconds",
+            "Time spent in a stage of a request",
+            ["stage"],
+            buckets=STAGE_BUCKETS_S,
+            registry=registry,
+        )
+        self.overhead = Histogram(
+            "isocost_overhead_seconds",
+            "Our time before the upstream was asked",
+            buckets=STAGE_BUCKETS_S,
+            registry=registry,
+        )
+        self.requests = Counter("isocost_requests", "Chat requests", ["mode", "status"], registry=registry)
+        self.tokens = Counter(
+            "isocost_tokens", "Prompt tokens: of full history, and really sent", ["kind"], registry=registry
+        )
+        self.memory_errors = Counter(
+            "isocost_memory_errors", "Requests that went through unchanged", ["reason"], registry=registry
+        )
+        self.learned = Counter("isocost_learned", "Exchanges by what became of them", ["outcome"], registry=registry)
+        self.learner_queue = Gauge("isocost_learner_queue", "Exchanges waiting to be learned", registry=registry)
+        self.late_acks = Counter(
+            "isocost_late_acknowledgements", "Thin turns answered before they were stored", registry=registry
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage of a request."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._stage.labels(name).observe(time.perf_counter() - started)
+
+    def render(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self.registry)

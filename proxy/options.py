@@ -1,0 +1,50 @@
+"""What a client asks of us by `x-isocost-*` request headers; values out of range are the client's error."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from proxy.errors import BadRequestError
+from proxy.plan import MODES
+
+CONTEXT_TOKENS_MAX = 100_000
+CONVERSATION_CHARS_MAX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`mode` and `context_tokens` are None where the client leaves them to the configuration."""
+
+    conversation: str
+    mode: str | None
+    context_tokens: int | None
+    credential: str
+
+
+def read_options(headers: Iterable[tuple[bytes, bytes]]) -> Options:
+    """Options from raw headers (names in lower case); raises BadRequestError that names the header."""
+    found = {name: value.decode("latin-1").strip() for name, value in headers}
+    conversation = found.get(b"x-isocost-conversation", "")
+    if len(conversation) > CONVERSATION_CHARS_MAX:
+        raise _refused("x-isocost-conversation", f"longer than {CONVERSATION_CHARS_MAX} characters")
+    credential = next((found[name] for name in (b"authorization", b"api-key", b"x-api-key") if name in found), "")
+    return Options(conversation, _mode(found), _context_tokens(found), credential)
+
+
+def _mode(found: dict[bytes, str]) -> str | None:
+    mode = found.get(b"x-isocost-mode")
+    if mode is not None and mode not in MODES:
+        raise _refused("x-isocost-mode", f"must be one of {', '.join(MODES)}")
+    return mode
+
+
+def _context_tokens(found: dict[bytes, str]) -> int | None:
+    value = found.get(b"x-isocost-context-tokens")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()) or int(value) > CONTEXT_TOKENS_MAX:
+        raise _refused("x-isocost-context-tokens", f"must be a whole number from 0 to {CONTEXT_TOKENS_MAX}")
+    return int(value)
+
+
+def _refused(header: str, sentence: str) -> BadRequestError:
+    return BadRequestError(f"{header}: {sentence}", param=header)

@@ -1,0 +1,191 @@
+"""START HERE: the path of one chat request.
+
+read ─ parse ─ compose ─ upstream ─ relay ─ learn
+
+read      relay.py       the whole body, capped
+parse     wire.py        OpenAI JSON split into fields and messages; options.py reads x-isocost-*
+compose   compose.py     lineage ─ count ─ plan ─ recollect ─ assemble; guarded, never breaks an answer
+upstream  upstream.py    one call
+relay     relay.py       bytes to the client as they came, a copy to collect.py
+learn     learn.py       afterwards, in the background: the exchange into the log
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import Receive, Scope, Send
+
+from proxy.collect import READABLE_ENCODINGS, Collector
+from proxy.compose import Composer, Composition
+from proxy.errors import ProxyError
+from proxy.learn import Exchange, Learner
+from proxy.ledger import Row, reported_tokens
+from proxy.metrics import Metrics
+from proxy.options import read_options
+from proxy.relay import ClientGoneError, read_body, relay, send_error, until_gone
+from proxy.upstream import Headers, Upstream, raw_path
+from proxy.wire import parse
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of a request once its body is composed."""
+
+    composition: Composition
+    model: str
+    overhead_s: float
+    at: float
+
+
+class ChatPipeline:
+    """The ASGI app for POST /v1/chat/completions. `clock` gives unix seconds."""
+
+    def __init__(
+        self,
+        composer: Composer,
+        upstream: Upstream,
+        learner: Learner,
+        metrics: Metrics,
+        *,
+        body_bytes_max: int,
+        answer_bytes_max: int,
+        ack_timeout_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._composer = composer
+        self._upstream = upstream
+        self._learner = learner
+        self._metrics = metrics
+        self._body_bytes_max = body_bytes_max
+        self._answer_bytes_max = answer_bytes_max
+        self._ack_timeout_s = ack_timeout_s
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            body = await read_body(receive, self._body_bytes_max)
+            await until_gone(receive, self._answer(scope, body, send))
+        except ProxyError as error:
+            self._metrics.requests.labels("none", error.status).inc()
+            await send_error(error, send, [])
+        except ClientGoneError:
+            self._metrics.requests.labels("none", "gone").inc()
+
+    async def _answer(self, scope: Scope, body: bytes, send: Send) -> None:
+        started = time.perf_counter()
+        headers = [(name.lower(), value) for name, value in scope["headers"]]
+        with self._metrics.stage("parse"):
+            request = parse(body)
+            options = read_options(headers)
+        composition = await self._composer.compose(request, options)
+        outcome = Outcome(composition, request.model, time.perf_counter() - started, self._clock())
+        self._metrics.overhead.observe(outcome.overhead_s)
+        try:
+            response = await self._upstream.send(
+                "POST", raw_path(scope), scope["query_string"], _readable(headers), composition.body
+            )
+        except ProxyError as error:
+            self._offer(outcome, None, error.status)
+            await send_error(error, send, report(outcome))
+            return
+        collector = Collector(
+            response.headers.get("content-type", ""),
+            response.headers.get("content-encoding", ""),
+            bytes_max=self._answer_bytes_max,
+        )
+        reading = _Reading(self, outcome, collector, response.status_code)
+        try:
+            await relay(response, send, extra=report(outcome), read_along=collector.feed, before_end=reading.before_end)
+        except ProxyError as error:  # its headers are out: all that is left is to break off, as the upstream did
+            log.warning("%s", error)
+        finally:
+            reading.offer()  # a plain call: a hang-up has cancelled this task, and an await would raise again
+
+    def _offer(self, outcome: Outcome, collector: Collector | None, status: int) -> asyncio.Future[bool] | None:
+        """Leave the exchange to the learner: the whole of it, or without an answer that was cut or refused."""
+        made = outcome.composition
+        self._metrics.requests.labels(made.mode, status).inc()
+        self._metrics.tokens.labels("full").inc(made.full_tokens)
+        self._metrics.tokens.labels("sent").inc(made.sent_tokens)
+        if made.lineage is None:
+            return None
+        heard = collector is not None and status < 400 and (collector.complete or made.lineage.explicit)
+        answer = collector.message() if collector is not None and heard else None
+        usage = collector.usage if collector is not None else {}
+        row = Row(
+            at=outcome.at,
+            turn=made.lineage.length,
+            model=outcome.model,
+            mode=made.mode,
+            full_tokens=made.full_tokens,
+            sent_tokens=made.sent_tokens,
+            overhead_ms=round(outcome.overhead_s * 1000, 3),
+            epoch=made.epoch,
+            phase=made.phase,
+            status=status,
+            reported_tokens=reported_tokens(usage),
+            error=made.error,
+        )
+        learned = made.lineage if status < 400 else None
+        return self._learner.offer(Exchange(made.lineage.conversation, learned, answer, row))
+
+    async def acknowledged(self, done: asyncio.Future[bool]) -> None:
+        """Wait, within a bound, until a turn that nobody else holds is in the log."""
+        await asyncio.wait({done}, timeout=self._ack_timeout_s)
+        if not done.done() or not done.result():
+            self._metrics.late_acks.inc()
+            log.warning("a turn of a client that does not resend its history was answered before it was stored")
+
+
+class _Reading:
+    """One answer being read along: offered to the learner exactly once, at its end or when it breaks off."""
+
+    def __init__(self, pipeline: ChatPipeline, outcome: Outcome, collector: Collector, status: int) -> None:
+        self._pipeline = pipeline
+        self._outcome = outcome
+        self._collector = collector
+        self._status = status
+        self._offered = False
+
+    def offer(self) -> asyncio.Future[bool] | None:
+        if self._offered:
+            return None
+        self._offered = True
+        return self._pipeline._offer(self._outcome, self._collector, self._status)
+
+    async def before_end(self) -> None:
+        self._collector.end()
+        done = self.offer()
+        lineage = self._outcome.composition.lineage
+        if done is not None and lineage is not None and lineage.explicit:
+            await self._pipeline.acknowledged(done)
+
+
+def report(outcome: Outcome) -> Headers:
+    """Our response headers."""
+    made = outcome.composition
+    values = {"mode": made.mode, "overhead-ms": f"{outcome.overhead_s * 1000:.2f}"}
+    if made.lineage is not None:
+        values |= {"conversation": made.lineage.conversation, "turn": str(made.lineage.length)}
+    if made.full_tokens:
+        values |= {"epoch": str(made.epoch), "phase": made.phase}
+        values |= {"full-tokens": str(made.full_tokens), "sent-tokens": str(made.sent_tokens)}
+    if made.error:
+        values["error"] = made.error
+    return [(f"x-isocost-{name}".encode(), value.encode()) for name, value in values.items()]
+
+
+def _readable(headers: Headers) -> Headers:
+    """The client's headers, with only those encodings accepted that we can read along ourselves."""
+    return [(name, _accepted(value)) if name == b"accept-encoding" else (name, value) for name, value in headers]
+
+
+def _accepted(value: bytes) -> bytes:
+    kept = [part.strip() for part in value.split(b",") if part.split(b";")[0].strip().lower() in READABLE_ENCODINGS]
+    return b", ".join(kept) if kept else b"identity"

@@ -1,0 +1,306 @@
+"""The memory of conversations: hot folds in front of the store, caught up turn by turn.
+
+One fold a conversation, least recently used out first, each behind its own lock. A request reads (`recollect`), the
+learner writes (`learn`); both first catch the fold up with the transcript at hand, from the log where it knows a
+turn and from the embedder where it does not. A fork cuts the fold back and grows it again: the log keeps both.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from embedders import Embedder, Vectors
+from memory_core.chunking import chunks
+from memory_core.codec import Record, decode_record, decode_state, encode_record, encode_state
+from memory_core.fold import Fold
+from memory_core.index import quantise
+from memory_core.phases import phase
+from memory_core.recall import Memory, rank
+from memory_core.state import Capacities
+from memory_core.stores import Entry, Snapshot, Store, StoreError
+from memory_core.transcript import Turn
+from memory_core.update import Report, update
+from proxy.assemble import Quote
+from proxy.lineage import Head, Lineage, as_sent, continued, extended
+from proxy.wire import Message, read_message
+
+QUERY_CHUNKS_MAX = 4
+"""A question longer than this is searched by its first and last chunks: that is where it is asked."""
+
+RECALLED_MAX = 64
+"""Candidates handed to assembly; more than any sane budget holds."""
+
+EXCERPT_CHARS = 300
+"""The most of one turn that the memory block quotes, so that a single long one does not fill it."""
+
+_BLOCK_TURNS = 64
+"""How many turns are looked up in one go, from log or embedder; the event loop gets a breath between two."""
+
+_SAVE_TRIES = 5
+
+
+@dataclass(slots=True)
+class Hot:
+    """A conversation in this process. `stored` leading turns are known to be in the log."""
+
+    fold: Fold
+    heads: list[Head] = field(default_factory=list)
+    stored: int = 0
+    version: int = 0
+    counted_bytes: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def cut(self, turns: int) -> None:
+        """Forget what follows the first `turns` turns."""
+        self.fold.truncate(turns)
+        del self.heads[turns:]
+        self.stored = min(self.stored, turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What memory has for one request: quotes for the block and for the recall, best first, and the state's report."""
+
+    block: tuple[Quote, ...]
+    recall: tuple[Quote, ...]
+    report: Report
+
+
+class Remember:
+    """Opens nothing: store and embedder are given and stay their owner's to close."""
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        *,
+        count: Callable[[Message], int],
+        capacities: Capacities,
+        cache_bytes_max: int,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._count = count
+        self._capacities = capacities
+        self._cache_bytes_max = cache_bytes_max
+        self._hot: OrderedDict[str, Hot] = OrderedDict()
+        self._hot_bytes = 0
+
+    async def resume(self, lineage: Lineage) -> Lineage:
+        """A lineage with an explicit id, continued from what is stored; any other as it is."""
+        if not lineage.explicit:
+            return lineage
+        hot = self._of(lineage.conversation)
+        async with hot.lock:
+            await self._refresh(hot, lineage.conversation)
+            return continued(lineage, hot.heads)
+
+    def phase(self, conversation: str) -> str:
+        """The phase that was last seen of a conversation that is hot; "initialization" of any other."""
+        hot = self._hot.get(conversation)
+        similarities = hot.fold.state_at(hot.fold.turns).similarities if hot else ()
+        return phase(similarities, 0.0)
+
+    async def recollect(self, lineage: Lineage, *, cut: int, asked: int) -> Recollection:
+        """The memory of the first `cut` turns for the question in turn `asked` (counted from 0)."""
+        question = await self._question(lineage, asked)
+        vector = await self._query_vector(question)
+        hot = self._of(lineage.conversation)
+        async with hot.lock:
+            await self._catch_up(hot, lineage, asked)
+            before = hot.fold.state_at(asked)
+            recalled = rank(hot.fold.index, before, question, vector, turns=cut, limit=RECALLED_MAX)
+            salient = sorted(hot.fold.state_at(cut).kept, key=lambda kept: (-kept.information, kept.turn))
+        _, report = update(before, vector, 0.0, is_input=True)
+        block = [Memory(kept.turn, 0, kept.information) for kept in salient[:RECALLED_MAX]]
+        texts = await self._texts(lineage, {memory.turn for memory in (*recalled, *block)})
+        return Recollection(
+            tuple(_excerpt(texts[m.turn], m) for m in block), tuple(_quote(texts[m.turn], m) for m in recalled), report
+        )
+
+    async def stored_messages(self, lineage: Lineage, start: int) -> list[Message]:
+        """The turns from `start` (from 0) on that only the log holds, as messages."""
+        digests = [head.digest for head in lineage.stored[start:]]
+        return [read_message(record.message) for record in await self._records(lineage.conversation, digests)]
+
+    async def learn(self, lineage: Lineage, answer: Message | None, at: float) -> None:
+        """Append what is new of a transcript and its answer to the log; `at` in unix seconds.
+
+        Turns sent under an explicit id that has moved on meanwhile (two requests at once) follow the new head.
+        """
+        hot = self._of(lineage.conversation)
+        async with hot.lock:
+            for _ in range(_SAVE_TRIES):
+                current = lineage
+                if lineage.explicit:
+                    await self._refresh(hot, lineage.conversation)
+                    current = continued(as_sent(lineage), hot.heads)
+                whole = extended(current, answer) if answer is not None else current
+                if whole.length == 0 or await self._write(hot, whole, at, answered=answer is not None):
+                    return
+        raise StoreError("a conversation was written by others each time that this process tried")
+
+    async def _write(self, hot: Hot, lineage: Lineage, at: float, *, answered: bool) -> bool:
+        await self._catch_up(hot, lineage, lineage.length)
+        hot.cut(lineage.length)
+        first = hot.stored
+        turns = _own_turns(lineage, first)
+        parents = [hot.fold.digests[first - 1] if first else lineage.root, *(turn.digest for turn in turns)]
+        entries = [
+            Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, answered and seq == lineage.length))
+            for seq, (turn, parent) in enumerate(zip(turns, parents, strict=False), start=first + 1)
+        ]
+        await self._store.append(lineage.conversation, entries)
+        hot.stored = lineage.length
+        return await self._save(hot, lineage)
+
+    async def _save(self, hot: Hot, lineage: Lineage) -> bool:
+        """Move the head. Where the transcript is the client's, the last writer wins: it is only a cache there."""
+        state = encode_state(hot.fold.state_at(lineage.length), self._embedder.name)
+        for _ in range(_SAVE_TRIES):
+            snapshot = Snapshot(hot.version + 1, hot.fold.digests[-1], lineage.length, state)
+            if await self._store.save(lineage.conversation, snapshot):
+                hot.version += 1
+                return True
+            if lineage.explicit:
+                return False
+            hot.version = await self._version(lineage.conversation)
+        return True
+
+    async def _version(self, conversation: str) -> int:
+        snapshot = await self._store.load(conversation)
+        return 0 if snapshot is None else snapshot.version
+
+    async def _refresh(self, hot: Hot, conversation: str) -> None:
+        """Bring `hot` to the stored head, which another process may have moved."""
+        snapshot = await self._store.load(conversation)
+        if snapshot is None:
+            hot.cut(0)
+            hot.version = 0
+            return
+        hot.version = snapshot.version
+        if hot.fold.turns and hot.fold.digests[-1] == snapshot.digest:
+            return
+        decode_state(snapshot.state, self._embedder.name)
+        digests = await self._store.path(conversation, snapshot.digest)
+        hot.cut(hot.fold.shared(digests))
+        for start in range(hot.fold.turns, len(digests), _BLOCK_TURNS):
+            block = digests[start : start + _BLOCK_TURNS]
+            for digest, record in zip(block, await self._records(conversation, block), strict=True):
+                self._fold_record(hot, digest, record)
+            hot.stored = hot.fold.turns
+            await asyncio.sleep(0)
+
+    async def _catch_up(self, hot: Hot, lineage: Lineage, turns: int) -> None:
+        """Make `hot` hold at least the first `turns` turns of the lineage, and nothing else before them."""
+        digests = lineage.digests
+        shared = hot.fold.shared(digests)
+        if shared < turns:
+            hot.cut(shared)
+        while hot.fold.turns < turns:
+            start = hot.fold.turns
+            wanted = digests[start : min(turns, start + _BLOCK_TURNS)]
+            payloads = await self._store.read(lineage.conversation, wanted)
+            known = next((place for place, payload in enumerate(payloads) if payload is None), len(payloads))
+            for digest, payload in zip(wanted[:known], payloads, strict=False):
+                self._fold_record(hot, digest, decode_record(payload or b"", self._embedder.name))
+            if hot.stored == start:
+                hot.stored += known
+            await self._embed_turns(hot, _own_turns(lineage, start + known)[: len(wanted) - known])
+            await asyncio.sleep(0)
+        self._account(lineage.conversation, hot)
+
+    async def _embed_turns(self, hot: Hot, turns: Sequence[Turn]) -> None:
+        pieces = [chunks(turn.text) for turn in turns]
+        vectors = await self._embedder.embed([piece for turn in pieces for piece in turn])
+        start = 0
+        for turn, texts in zip(turns, pieces, strict=True):
+            rows = quantise(vectors[start : start + len(texts)])
+            hot.fold.append(turn.digest, rows, texts, is_input=turn.role == "user")
+            message = read_message(turn.message)
+            hot.heads.append(Head(turn.role, turn.fingerprint, turn.digest, self._count(message)))
+            start += len(texts)
+
+    def _fold_record(self, hot: Hot, digest: bytes, record: Record) -> None:
+        hot.fold.append(digest, record.rows(), chunks(record.text), is_input=record.role == "user")
+        message = read_message(record.message)
+        hot.heads.append(Head(record.role, message.fingerprint, digest, self._count(message)))
+
+    def _payload(self, hot: Hot, seq: int, turn: Turn, at: float, answered: bool) -> bytes:
+        index = hot.fold.index
+        rows = index.vectors(index.memories(seq))[index.memories(seq - 1) :]
+        source = "upstream" if answered else "client"
+        name = self._embedder.name
+        packed = quantise(rows).tobytes()
+        return encode_record(
+            Record(turn.role, turn.text, turn.message, name, index.dimension, packed, at, {"source": source})
+        )
+
+    async def _question(self, lineage: Lineage, asked: int) -> str:
+        if asked >= len(lineage.stored):
+            return lineage.turns[asked - len(lineage.stored)].text
+        record = (await self._records(lineage.conversation, [lineage.stored[asked].digest]))[0]
+        return record.text
+
+    async def _query_vector(self, question: str) -> Vectors:
+        pieces = chunks(question)
+        if len(pieces) > QUERY_CHUNKS_MAX:
+            pieces = pieces[: QUERY_CHUNKS_MAX // 2] + pieces[-QUERY_CHUNKS_MAX // 2 :]
+        total = (await self._embedder.embed(pieces)).sum(axis=0)
+        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12), np.float32)
+
+    async def _texts(self, lineage: Lineage, turns: set[int]) -> dict[int, tuple[str, str]]:
+        """Role and text of turns (from 1): the client's own where it sent them, else the log's."""
+        held = len(lineage.stored)
+        own = {turn: lineage.turns[turn - 1 - held] for turn in turns if turn > held}
+        elsewhere = sorted(turns - own.keys())
+        records = await self._records(lineage.conversation, [lineage.stored[turn - 1].digest for turn in elsewhere])
+        found = {turn: (record.role, record.text) for turn, record in zip(elsewhere, records, strict=True)}
+        return found | {turn: (said.role, said.text) for turn, said in own.items()}
+
+    async def _records(self, conversation: str, digests: Sequence[bytes]) -> list[Record]:
+        if not digests:
+            return []
+        payloads = await self._store.read(conversation, digests)
+        if any(payload is None for payload in payloads):
+            raise StoreError("the log has lost a turn that its head still names")
+        return [decode_record(payload or b"", self._embedder.name) for payload in payloads]
+
+    def _of(self, conversation: str) -> Hot:
+        """The hot conversation of this id, made if need be; the least recently used make room."""
+        hot = self._hot.get(conversation)
+        if hot is None:
+            hot = self._hot[conversation] = Hot(Fold(self._embedder.dimension, self._capacities))
+        self._hot.move_to_end(conversation)
+        return hot
+
+    def _account(self, conversation: str, hot: Hot) -> None:
+        """Note how large a conversation has become, and let the least recently used ones go if all are too large."""
+        if self._hot.get(conversation) is not hot:
+            return
+        self._hot_bytes += hot.fold.nbytes - hot.counted_bytes
+        hot.counted_bytes = hot.fold.nbytes
+        while self._hot_bytes > self._cache_bytes_max and len(self._hot) > 1:
+            _, evicted = self._hot.popitem(last=False)
+            self._hot_bytes -= evicted.counted_bytes
+
+
+def _own_turns(lineage: Lineage, start: int) -> Sequence[Turn]:
+    """The request's turns from position `start` of the whole transcript on."""
+    if start < len(lineage.stored):
+        raise StoreError("the log has lost a turn that its head still names")
+    return lineage.turns[start - len(lineage.stored) :]
+
+
+def _quote(said: tuple[str, str], memory: Memory) -> Quote:
+    return Quote(memory.turn, memory.chunk, said[0], chunks(said[1])[memory.chunk])
+
+
+def _excerpt(said: tuple[str, str], memory: Memory) -> Quote:
+    pieces = chunks(said[1], EXCERPT_CHARS)
+    if len(pieces) == 1:
+        return Quote(memory.turn, 0, said[0], said[1])
+    return Quote(memory.turn, 0, said[0], pieces[0].rstrip() + " …", is_excerpt=True)

@@ -1,0 +1,156 @@
+"""How many tokens is this message? Counted once per message, by digest, so a request costs its new turns only."""
+
+import asyncio
+import base64
+import gzip
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+
+import tiktoken
+
+from memory_core.chunking import chunks
+from memory_core.transcript import digest_of
+from proxy.wire import Message
+
+MESSAGE_TOKENS = 4
+"""What a chat template puts round a message: role, separators (OpenAI cookbook: 3 + 1 for the role)."""
+
+REPLY_TOKENS = 3
+"""Every prompt ends with the opening of the reply (same source)."""
+
+IMAGE_TOKENS = 765
+"""A 1024 × 1024 image in high detail on the gpt-4o family: an estimate for every non-text part."""
+
+_PIECE_CHARS = 20_000
+"""Longer texts are counted in pieces: the byte-pair merge of one endless word is more than linear."""
+
+INLINE_CHARS_MAX = 20_000
+"""More than this is counted in a thread; below it the hand-over costs more than the counting (some 4 ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """An encoding as tiktoken publishes it: sha256 of its unpacked ranks, split pattern, special tokens."""
+
+    sha256: str
+    pattern: str
+    special_tokens: Mapping[str, int]
+
+
+_CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+
+VOCABULARIES = {
+    "o200k_base": Vocabulary(
+        "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+        "|".join(
+            (
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+" + _CONTRACTION,
+                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*" + _CONTRACTION,
+                r"\p{N}{1,3}",
+                r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+                r"\s*[\r\n]+",
+                r"\s+(?!\S)",
+                r"\s+",
+            )
+        ),
+        {"<|endoftext|>": 199_999, "<|endofprompt|>": 200_018},
+    ),
+    "cl100k_base": Vocabulary(
+        "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+        r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+        {"<|endoftext|>": 100_257, "<|endofprompt|>": 100_276},
+    ),
+}
+
+
+class VocabularyError(Exception):
+    """A vocabulary is missing from the package or was altered."""
+
+
+@cache
+def load_encoding(name: str) -> tiktoken.Encoding:
+    """An encoding from the vocabulary shipped in proxy/assets: tiktoken's own loader would download it.
+
+    Takes about .5 s and 60 MB the first time; raises VocabularyError.
+    """
+    vocabulary = VOCABULARIES.get(name)
+    if vocabulary is None:
+        raise VocabularyError(f"unknown encoding {name!r}: choose one of {', '.join(sorted(VOCABULARIES))}")
+    ranks = gzip.decompress(files("proxy").joinpath("assets", f"{name}.tiktoken.gz").read_bytes())
+    if hashlib.sha256(ranks).hexdigest() != vocabulary.sha256:
+        raise VocabularyError(f"the vocabulary {name} of this installation was altered: install isocost again")
+    return tiktoken.Encoding(
+        name,
+        pat_str=vocabulary.pattern,
+        mergeable_ranks={base64.b64decode(token): int(rank) for token, rank in map(bytes.split, ranks.splitlines())},
+        special_tokens=dict(vocabulary.special_tokens),
+    )
+
+
+class TokenCounter:
+    """Counts for one process. `encodings` maps model patterns (fnmatch) to encoding names; the first match wins."""
+
+    def __init__(self, encodings: Mapping[str, str], *, cached_max: int = 200_000) -> None:
+        self._encodings = encodings
+        self._cached_max = cached_max
+        self._counts: OrderedDict[tuple[str, bytes], int] = OrderedDict()
+
+    def text(self, text: str, model: str = "") -> int:
+        """Tokens of a text; not cached, so for short ones."""
+        return _count(load_encoding(self._encoding(model)), text)
+
+    def message(self, message: Message, model: str = "") -> int:
+        """Tokens of one message; in o200k if no model is named."""
+        key = (self._encoding(model), message.fingerprint)
+        if key not in self._counts:
+            self._remember(key[0], [(key[1], _count_all(key[0], [message])[0])])
+        return self._recent(key[0], message)
+
+    async def messages(self, messages: Sequence[Message], model: str) -> list[int]:
+        """Tokens of each message, counting only those not counted before; long texts in a thread."""
+        encoding = self._encoding(model)
+        new = {m.fingerprint: m for m in messages if (encoding, m.fingerprint) not in self._counts}
+        if sum(len(message.text) for message in new.values()) > INLINE_CHARS_MAX:
+            counted = await asyncio.to_thread(_count_all, encoding, list(new.values()))
+        else:
+            counted = _count_all(encoding, list(new.values()))
+        self._remember(encoding, zip(new, counted, strict=True))
+        fresh = dict(zip(new, counted, strict=True))
+        return [fresh[m.fingerprint] if m.fingerprint in fresh else self._recent(encoding, m) for m in messages]
+
+    async def payload(self, payload: bytes, model: str) -> int:
+        """Tokens of raw JSON that goes into the prompt (tools), cached like a message."""
+        text = payload.decode("utf-8", "replace")
+        carrier = Message(payload, "tools", text, 0, digest_of(b"payload", payload))
+        return (await self.messages([carrier], model))[0] - MESSAGE_TOKENS
+
+    def _recent(self, encoding: str, message: Message) -> int:
+        self._counts.move_to_end((encoding, message.fingerprint))
+        return self._counts[encoding, message.fingerprint]
+
+    def _remember(self, encoding: str, counts: Iterable[tuple[bytes, int]]) -> None:
+        for fingerprint, count in counts:
+            self._counts[encoding, fingerprint] = count
+        while len(self._counts) > self._cached_max:
+            self._counts.popitem(last=False)
+
+    def _encoding(self, model: str) -> str:
+        matching = (name for pattern, name in self._encodings.items() if fnmatchcase(model, pattern))
+        return next(matching, "o200k_base")
+
+
+def _count_all(encoding: str, messages: Sequence[Message]) -> list[int]:
+    loaded = load_encoding(encoding) if messages else None
+    if loaded is None:
+        return []
+    return [MESSAGE_TOKENS + m.attachments * IMAGE_TOKENS + _count(loaded, m.text) for m in messages]
+
+
+def _count(encoding: tiktoken.Encoding, text: str) -> int:
+    return sum(len(encoding.encode_ordinary(piece)) for piece in chunks(text, _PIECE_CHARS))

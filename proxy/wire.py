@@ -1,0 +1,224 @@
+"""OpenAI JSON <-> ChatRequest. Every field but `messages` stays the client's own bytes, known to us or not.
+
+The body is split, not parsed: top-level fields and messages remain raw JSON, and only messages are decoded. So a
+number keeps its digits, an unknown field its order, and 10,000 messages cost some 20 ms.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from memory_core.transcript import digest_of
+from proxy.errors import BadRequestError
+
+SYSTEM_ROLES = frozenset({"system", "developer"})
+
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: the client's bytes, and what memory makes of them.
+
+    `text` is what can be read in it, `attachments` counts the parts that cannot (images, audio, files);
+    `fingerprint` is the same for the same content however it is formatted.
+    """
+
+    raw: bytes
+    role: str
+    text: str
+    attachments: int
+    fingerprint: bytes
+
+    @property
+    def is_system(self) -> bool:
+        """System and developer messages: passed through, never part of the chain."""
+        return self.role in SYSTEM_ROLES
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat request as it came: `body` whole, `fields` raw by name, `messages` decoded."""
+
+    body: bytes
+    fields: Mapping[str, bytes]
+    messages: tuple[Message, ...]
+    model: str
+    stream: bool
+
+
+def parse(body: bytes) -> ChatRequest:
+    """Bytes to ChatRequest; raises BadRequestError for what no upstream could read.
+
+    Anything else that may be wrong (roles, parameters) is the upstream's to judge.
+    """
+    fields, items = _split(body)
+    messages = tuple(_message(item, place) for place, item in enumerate(items))
+    return ChatRequest(body, fields, messages, _text_field(fields, "model"), fields.get("stream") == b"true")
+
+
+def with_messages(request: ChatRequest, messages: Sequence[bytes]) -> bytes:
+    """The request's body with other messages; all other fields byte for byte, in their order."""
+    replaced = b"[" + b",".join(messages) + b"]"
+    fields = {name: replaced if name == "messages" else value for name, value in request.fields.items()}
+    return msgspec.json.encode({name: msgspec.Raw(value) for name, value in fields.items()})
+
+
+def with_text_after(raw: bytes, text: str) -> bytes:
+    """A message with `text` after its own: as text, or as one more part where the content is parts."""
+    message = _decode_message(raw)
+    content = message.get("content")
+    if isinstance(content, list):
+        message["content"] = [*content, {"type": "text", "text": text}]
+    else:
+        message["content"] = f"{content}\n\n{text}" if content else text
+    return _encode_message(message)
+
+
+def new_message(role: str, content: str) -> bytes:
+    """A message of our own."""
+    return msgspec.json.encode({"role": role, "content": content})
+
+
+def read_message(raw: bytes) -> Message:
+    """A message from its JSON, as a client or an upstream wrote it; raises BadRequestError if it is none."""
+    return _message(raw, 0)
+
+
+def as_resent(answer: Mapping[str, Any]) -> bytes:
+    """An upstream's answer in the form in which clients send it back: what is empty is left out."""
+    kept = {name: value for name, value in answer.items() if name in _CANONICAL and value not in (None, "", [])}
+    return _encode_message({"role": "assistant", "content": None, **kept})
+
+
+def _split(body: bytes) -> tuple[dict[str, bytes], list[bytes]]:
+    try:
+        fields = {name: bytes(value) for name, value in _decode_fields(body).items()}
+    except msgspec.DecodeError as error:
+        fields = _split_leniently(body, error)
+    if "messages" not in fields:
+        raise BadRequestError("missing required field: 'messages'", param="messages")
+    try:
+        items = [bytes(item) for item in _decode_items(fields["messages"])]
+    except msgspec.DecodeError:
+        raise BadRequestError("'messages' must be a list of messages", param="messages") from None
+    if not items:
+        raise BadRequestError("'messages' is empty: expected at least one message", param="messages")
+    return fields, items
+
+
+def _split_leniently(body: bytes, strict: msgspec.DecodeError) -> dict[str, bytes]:
+    """The standard library reads what msgspec does not: lone surrogates, NaN, a byte order mark."""
+    try:
+        fields = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise BadRequestError(f"the body is not valid JSON: {strict}") from None
+    if not isinstance(fields, dict):
+        raise BadRequestError("the body must be a JSON object")
+    return {name: json.dumps(value).encode() for name, value in fields.items()}
+
+
+def _message(raw: bytes, place: int) -> Message:
+    param = f"messages[{place}]"
+    fields = _decode_message(raw, param)
+    role = fields.get("role")
+    if not isinstance(role, str):
+        raise BadRequestError(f"{param} has no 'role'", param=f"{param}.role")
+    text = _readable(_text_of(fields))
+    canonical = {name: _plain(fields[name]) for name in _CANONICAL if fields.get(name) not in (None, "", [])}
+    fingerprint = digest_of(_readable(role).encode(), _encode_sorted(canonical))
+    return Message(raw, role, text, _attachments(fields.get("content")), fingerprint)
+
+
+_CANONICAL = ("content", "tool_calls", "tool_call_id", "name", "function_call", "refusal", "audio")
+"""What a message says. Reasoning is left out: clients strip it or not, and it must not fork a conversation."""
+
+
+def _decode_message(raw: bytes, param: str = "messages") -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        decoded = _decode_leniently(raw, param)
+    if not isinstance(decoded, dict):
+        raise BadRequestError(f"{param} must be an object", param=param)
+    return decoded
+
+
+def _decode_leniently(raw: bytes, param: str) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise BadRequestError(f"{param} is not valid JSON", param=param) from None
+
+
+def _encode_message(message: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:  # a lone surrogate: only escapes can carry it
+        return json.dumps(message).encode()
+
+
+def _plain(value: Any) -> Any:
+    """A value in canonical form: text parts joined to text, text trimmed and readable."""
+    if isinstance(value, str):
+        return _readable(value).strip()
+    if isinstance(value, list):
+        if value and all(isinstance(part, dict) and part.get("type") == "text" for part in value):
+            return _plain("\n".join(str(part.get("text", "")) for part in value))
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_readable(str(name)): _plain(item) for name, item in value.items()}
+    return value if isinstance(value, bool | float) or value is None else str(value)
+
+
+def _text_of(fields: Mapping[str, Any]) -> str:
+    """All that can be read in a message; what cannot is named in brackets."""
+    pieces = [_part_text(part) for part in _parts(fields.get("content"))]
+    for call in _parts(fields.get("tool_calls")):
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            pieces.append(f"{function.get('name')}({function.get('arguments')})")
+    return "\n".join(piece for piece in pieces if piece)
+
+
+def _attachments(content: Any) -> int:
+    readable = ("text", "refusal")
+    return sum(isinstance(part, dict) and part.get("type") not in readable for part in _parts(content))
+
+
+def _parts(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _part_text(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict):
+        return ""
+    for name in ("text", "refusal"):
+        if isinstance(part.get(name), str):
+            return str(part[name])
+    return f"[{part.get('type', 'part')}]"
+
+
+def _readable(text: str) -> str:
+    """Text that UTF-8 can carry: a lone surrogate becomes U+FFFD, nothing else changes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _text_field(fields: Mapping[str, bytes], name: str) -> str:
+    try:
+        return msgspec.json.decode(fields.get(name, b'""'), type=str)
+    except msgspec.DecodeError:
+        return ""

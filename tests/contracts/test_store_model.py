@@ -1,0 +1,125 @@
+"""Any sequence of operations on a store answers as plain dicts would."""
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from memory_core.stores import ConversationSummary, Entry, Snapshot, Store, StoreError
+from tests.support.store_places import branch, digest, snapshot
+
+pytest_plugins = ["tests.support.store_places"]
+
+CONVERSATIONS = ["a", "a}", "b"]
+TURNS = {entry.digest: entry for entry in [*branch("a", 4), *branch("b", 3, branch("a", 2)[-1].digest, 3)]}
+
+conversation_ids = st.sampled_from(CONVERSATIONS)
+turn_digests = st.sampled_from([*TURNS, digest("nobody")])
+operations = st.one_of(
+    st.tuples(st.just("pin"), st.sampled_from(["x", "y"]), st.binary(max_size=3)),
+    st.tuples(
+        st.just("append"),
+        conversation_ids,
+        st.lists(
+            st.builds(
+                lambda entry, payload: Entry(entry.digest, entry.parent, entry.seq, payload),
+                st.sampled_from(list(TURNS.values())),
+                st.binary(max_size=3),
+            ),
+            max_size=5,
+        ),
+    ),
+    st.tuples(st.sampled_from(["known", "read"]), conversation_ids, st.lists(turn_digests, max_size=4)),
+    st.tuples(st.just("path"), conversation_ids, turn_digests),
+    st.tuples(st.sampled_from(["load", "delete"]), conversation_ids),
+    st.tuples(st.just("save"), conversation_ids, st.builds(snapshot, st.integers(0, 4), st.binary(max_size=3))),
+    st.tuples(st.just("record"), conversation_ids, st.binary(max_size=3), st.integers(0, 5).map(float)),
+    st.tuples(st.just("rows"), conversation_ids, st.integers(0, 4)),
+    st.tuples(st.just("conversations"), st.integers(0, 4)),
+)
+
+
+class Model:
+    """The protocol on plain dicts, slow and obvious."""
+
+    def __init__(self) -> None:
+        self.pins: dict[str, bytes] = {}
+        self.logs: dict[str, dict[bytes, Entry]] = {}
+        self.snapshots: dict[str, Snapshot] = {}
+        self.ledgers: dict[str, list[tuple[bytes, float]]] = {}
+
+    def pin(self, name: str, value: bytes) -> bytes:
+        return self.pins.setdefault(name, value)
+
+    def append(self, conversation: str, entries: list[Entry]) -> None:
+        for entry in entries:
+            self.logs.setdefault(conversation, {}).setdefault(entry.digest, entry)
+
+    def known(self, conversation: str, asked: list[bytes]) -> list[bool]:
+        return [one in self.logs.get(conversation, {}) for one in asked]
+
+    def read(self, conversation: str, asked: list[bytes]) -> list[bytes | None]:
+        log = self.logs.get(conversation, {})
+        return [log[one].payload if one in log else None for one in asked]
+
+    def path(self, conversation: str, here: bytes) -> list[bytes]:
+        log = self.logs.get(conversation, {})
+        if here not in log:
+            return []
+        if log[here].seq == 1:
+            return [here]
+        if log[here].parent not in log:
+            raise StoreError("missing")
+        return [*self.path(conversation, log[here].parent), here]
+
+    def load(self, conversation: str) -> Snapshot | None:
+        return self.snapshots.get(conversation)
+
+    def save(self, conversation: str, saved: Snapshot) -> bool:
+        stands = self.snapshots.get(conversation)
+        if saved.version != (0 if stands is None else stands.version) + 1:
+            return False
+        self.snapshots[conversation] = saved
+        return True
+
+    def record(self, conversation: str, row: bytes, at: float) -> None:
+        self.ledgers.setdefault(conversation, []).append((row, at))
+
+    def rows(self, conversation: str, limit: int) -> list[bytes]:
+        rows = [row for row, _ in self.ledgers.get(conversation, [])]
+        return rows[max(len(rows) - limit, 0) :]
+
+    def conversations(self, limit: int) -> list[ConversationSummary]:
+        listed = [ConversationSummary(c, len(rows), max(at for _, at in rows)) for c, rows in self.ledgers.items()]
+        return sorted(listed, key=lambda one: (-one.at, one.conversation))[:limit]
+
+    def delete(self, conversation: str) -> None:
+        for part in (self.logs, self.snapshots, self.ledgers):
+            part.pop(conversation, None)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sequence=st.lists(operations, max_size=25))
+async def test_any_sequence_of_operations_answers_as_plain_dicts_would(
+    store: Store, examples: "itertools.count[int]", sequence: list[tuple[str, ...]]
+) -> None:
+    model = Model()
+    example = next(examples)
+    for conversation in CONVERSATIONS:
+        await store.delete(conversation)
+    for method, *arguments in sequence:
+        try:
+            expected = getattr(model, method)(*arguments)
+        except StoreError:
+            with pytest.raises(StoreError):
+                await getattr(store, method)(*arguments)
+            continue
+        if method == "pin":  # stands for good, so each example has its own
+            arguments[0] = f"{example} {arguments[0]}"
+        assert await getattr(store, method)(*arguments) == expected, method
+
+
+@pytest.fixture
+def examples() -> "itertools.count[int]":
+    return itertools.count()

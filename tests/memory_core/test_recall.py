@@ -1,0 +1,155 @@
+import time
+from statistics import median
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memory_core import recall, reference
+from memory_core.index import MemoryIndex, quantise, unit_rows
+from memory_core.lexical import query_terms
+from memory_core.state import MemoryState
+from tests.support.memories import Turn, folded, indexed, logs, texts, turns, unit
+
+D = 8
+EMPTY = MemoryState.empty(D)
+
+
+def expected(log: list[Turn], query: str, vector: np.ndarray) -> list[float]:
+    rows = [row for turn in log for row in unit_rows(turn.vectors).tolist()]
+    return reference.scores([text for turn in log for text in turn.texts], rows, query, vector.tolist())
+
+
+@settings(deadline=None)
+@given(logs(D), texts(), st.integers(0, 2**16))
+def test_scores_are_the_references(log: list[Turn], query: str, seed: int) -> None:
+    vector = unit(seed, 1, D)[0]
+    index = indexed(log, D)
+    found = recall.scores(index, index.memories(), query_terms(query), vector)
+    assert found == pytest.approx(expected(log, query, vector), abs=1e-5)
+
+
+@settings(deadline=None)
+@given(st.lists(turns(D) | st.integers(0, 8), min_size=1, max_size=20), texts(), st.integers(0, 2**16))
+def test_scores_are_the_references_after_any_appends_and_truncations(
+    steps: list[Turn | int], query: str, seed: int
+) -> None:
+    index, log = MemoryIndex(D), list[Turn]()
+    for step in steps:
+        if isinstance(step, int):
+            index.truncate(step)
+            del log[step:]
+        else:
+            index.append(step.vectors, step.texts)
+            log.append(step)
+    if log:
+        vector = unit(seed, 1, D)[0]
+        found = recall.scores(index, index.memories(), query_terms(query), vector)
+        assert found == pytest.approx(expected(log, query, vector), abs=1e-5)
+        assert np.array_equal(found, recall.scores(indexed(log, D), len(found), query_terms(query), vector))
+
+
+@settings(deadline=None)
+@given(logs(D), texts(), st.integers(0, 2**16), st.integers(0, 40))
+def test_rank_is_the_scores_sorted_and_cut(log: list[Turn], query: str, seed: int, limit: int) -> None:
+    vector = unit(seed, 1, D)[0]
+    index = indexed(log, D)
+    ranked = recall.rank(index, EMPTY, query, vector, turns=len(log), limit=limit)
+    scored = np.round(recall.scores(index, index.memories(), query_terms(query), vector), recall.SCORE_DECIMALS)
+    order = sorted(range(len(scored)), key=lambda memory: (-scored[memory], memory))[:limit]
+    assert [(memory.turn, memory.chunk, memory.score) for memory in ranked] == [
+        (*index.place(memory), scored[memory]) for memory in order
+    ]
+
+
+@settings(deadline=None)
+@given(logs(D, min_size=2), texts(), st.integers(0, 2**16), st.data())
+def test_turns_after_the_limit_are_neither_returned_nor_felt(
+    log: list[Turn], query: str, seed: int, data: st.DataObject
+) -> None:
+    vector = unit(seed, 1, D)[0]
+    known = data.draw(st.integers(0, len(log) - 1))
+    ranked = recall.rank(indexed(log, D), EMPTY, query, vector, turns=known, limit=100)
+    assert all(memory.turn <= known for memory in ranked)
+    assert ranked == recall.rank(indexed(log[:known], D), EMPTY, query, vector, turns=known, limit=100)
+
+
+@pytest.mark.parametrize("count", [2, 13, 64, 65, 300])
+@pytest.mark.parametrize("query", ["nothing of this", "?"])
+def test_equal_memories_keep_the_order_of_the_log(count: int, query: str) -> None:
+    # Float noise between equal cosines once became the whole scale of min-max.
+    row = quantise(unit(1, 1, 384))
+    index = indexed([Turn(("same words",), row)] * count, 384)
+    ranked = recall.rank(index, MemoryState.empty(384), query, unit(2, 1, 384)[0], turns=count, limit=count)
+    assert [(memory.turn, memory.score) for memory in ranked] == [(turn, 0.0) for turn in range(1, count + 1)]
+
+
+def test_an_empty_index_and_an_empty_prefix_recall_nothing() -> None:
+    vector = unit(0, 1, D)[0]
+    assert recall.rank(MemoryIndex(D), EMPTY, "dog", vector, turns=5, limit=5) == []
+    index = indexed([Turn(("dog",), quantise(unit(1, 1, D)))], D)
+    assert recall.rank(index, EMPTY, "dog", vector, turns=0, limit=5) == []
+    assert recall.rank(index, EMPTY, "dog", vector, turns=1, limit=0) == []
+
+
+def test_a_memory_is_found_by_word_by_meaning_and_by_its_neighbour() -> None:
+    rows = np.eye(D, dtype=np.float32)
+    said = ["the dog barked", "green tea", "blue sky", "old car", "tall tree", "warm soup", "grey road", "red door"]
+    index = indexed([Turn((text,), quantise(row[None])) for text, row in zip(said, rows, strict=True)], D)
+
+    def best(query: str, vector: np.ndarray) -> list[int]:
+        return [memory.turn for memory in recall.rank(index, EMPTY, query, vector, turns=8, limit=3)]
+
+    far = -np.ones(D, np.float32) / np.sqrt(D)
+    assert best("which car was it, the cars", far)[0] == 4
+    assert best("unseen words only here", rows[5])[0] == 6
+    assert set(best("unseen words only here", rows[5])) == {5, 6, 7}
+
+
+def test_a_query_without_a_subject_borrows_it_from_the_state() -> None:
+    # Three turns on boats, then "and the second one?", which by itself lies nearest to the talk of tea.
+    boat, tea, vague = np.eye(D, dtype=np.float32)[:3]
+    log = [
+        Turn(("the ferry left",), quantise(boat[None])),
+        Turn(("green leaves in a pot",), quantise(tea[None])),
+        Turn(("the harbour was full",), quantise(boat[None])),
+    ]
+    state, _ = folded(log, D)
+    query = ((vague + 0.3 * tea) / np.linalg.norm(vague + 0.3 * tea)).astype(np.float32)
+    index = indexed(log, D)
+
+    def best(text: str, with_state: MemoryState) -> int:
+        return recall.rank(index, with_state, text, query, turns=3, limit=1)[0].turn
+
+    assert best("and the second one?", EMPTY) == 2
+    assert best("and the second one?", state) != 2
+    assert best("and the second one about something", state) == 2, "a query that names its subject is left alone"
+
+
+def test_the_pull_of_the_state_is_half_and_the_result_is_a_unit_vector() -> None:
+    vector, other = np.eye(D, dtype=np.float32)[:2]
+    state, _ = folded([Turn(("x",), quantise(other[None]))], D)
+    pulled = recall.with_subject(vector, ["one"], state)
+    assert float(np.linalg.norm(pulled)) == pytest.approx(1, abs=1e-6)
+    assert pulled[1] / pulled[0] == pytest.approx(recall.ELLIPTIC_STATE_PULL * state.vector[1])
+    assert recall.with_subject(vector, ["one"], EMPTY) is vector
+    assert recall.with_subject(vector, ["three", "content", "terms"], state) is vector
+
+
+@pytest.mark.slow
+def test_ten_thousand_memories_rank_in_well_under_a_tenth_of_a_second() -> None:
+    count = 10_000
+    random = np.random.default_rng(0)
+    words = np.array([f"word{number}" for number in range(8_000)])
+    picked = np.minimum(random.zipf(1.3, (count, 25)) - 1, len(words) - 1)
+    rows = quantise(unit(1, count, 384))
+    index = indexed([Turn((" ".join(words[row]),), rows[i : i + 1]) for i, row in enumerate(picked)], 384)
+    state, query = MemoryState.empty(384), " ".join(words[:12])
+    took_s = []
+    for seed in range(15):
+        vector = unit(seed, 1, 384)[0]
+        start = time.perf_counter()
+        assert len(recall.rank(index, state, query, vector, turns=count, limit=50)) == 50
+        took_s.append(time.perf_counter() - start)
+    assert median(took_s) < 0.1

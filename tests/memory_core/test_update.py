@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memory_core import reference
+from memory_core.codec import decode_state, encode_state
+from memory_core.index import MemoryIndex, quantise
+from memory_core.phases import PHASES
+from memory_core.state import NORM_MAX, Capacities, MemoryState
+from memory_core.update import BETA_BASIS, BETA_MAX, update
+from tests.support.memories import Turn, folded, indexed, logs, unit
+
+D = 8
+SMALL = Capacities(short=2, medium=3, long=4)
+
+
+@settings(deadline=None)
+@given(logs(D, max_size=25))
+def test_the_vector_is_the_references(log: list[Turn]) -> None:
+    state, _ = folded(log, D)
+    index = indexed(log, D)
+    inputs = [index.turn_vector(n).tolist() for n, turn in enumerate(log, start=1) if turn.is_input]
+    assert state.vector.tolist() == pytest.approx(reference.state_vector(inputs, D), abs=1e-5)
+    assert (state.turns, state.inputs) == (len(log), len(inputs))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 6).map(float), max_size=40), st.tuples(*[st.integers(0, 4)] * 3))
+def test_the_tiers_keep_what_the_reference_keeps(informations: list[float], sizes: tuple[int, int, int]) -> None:
+    state = MemoryState.empty(D, Capacities(*sizes))
+    row = unit(0, 1, D)[0]
+    for information in informations:
+        state, _ = update(state, row, information, is_input=False)
+        state.check()
+    assert {kept.turn for kept in state.kept} == reference.kept_turns(informations, *sizes)
+    assert [kept.turn for kept in state.short] == list(range(1, len(informations) + 1))[
+        -sizes[0] or len(informations) :
+    ]
+
+
+@settings(deadline=None)
+@given(logs(D, min_size=2, max_size=20), st.data())
+def test_a_replay_from_any_stored_snapshot_is_the_straight_fold(log: list[Turn], data: st.DataObject) -> None:
+    middle = data.draw(st.integers(0, len(log) - 1))
+    straight, reports = folded(log, D, capacities=SMALL)
+    halfway, _ = folded(log[:middle], D, capacities=SMALL)
+    stored = decode_state(encode_state(halfway, "e"), "e")
+    replayed, rest = folded(log, D, start=stored)
+    assert replayed.same(straight)
+    assert rest == reports[middle:]
+    assert encode_state(replayed, "e") == encode_state(straight, "e")
+
+
+@settings(deadline=None)
+@given(logs(D, max_size=8), st.booleans())
+def test_update_is_pure_and_deterministic(log: list[Turn], is_input: bool) -> None:
+    state, _ = folded(log, D, capacities=SMALL)
+    embedding = unit(7, 1, D)[0]
+    before, given_row = encode_state(state, "e"), embedding.tobytes()
+    state.vector.setflags(write=False)
+    embedding.setflags(write=False)
+    one, first = update(state, embedding, 2.0, is_input=is_input)
+    two, second = update(state, embedding, 2.0, is_input=is_input)
+    assert one.same(two)
+    assert first == second
+    assert (encode_state(state, "e"), embedding.tobytes()) == (before, given_row)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2**16), st.floats(0, 10)), min_size=1, max_size=30),
+    st.lists(st.booleans(), min_size=30, max_size=30),
+)
+def test_the_norm_is_bounded_and_the_invariants_hold_whatever_comes(
+    inputs: list[tuple[int, float]], is_input: list[bool]
+) -> None:
+    state = MemoryState.empty(D, SMALL)
+    for (seed, length), spoken in zip(inputs, is_input, strict=False):
+        state, report = update(state, (unit(seed, 1, D)[0] * length).astype(np.float32), length, is_input=spoken)
+        state.check()
+        assert report.norm <= NORM_MAX + 1e-5
+        assert report.norm == pytest.approx(float(np.linalg.norm(state.vector)))
+        assert -1 <= report.similarity <= 1
+        assert BETA_BASIS <= report.beta <= BETA_MAX + 1e-9
+        assert report.phase in PHASES
+
+
+def test_a_vector_that_is_too_long_is_cut_to_the_bound() -> None:
+    state, report = update(MemoryState.empty(D), unit(0, 1, D)[0] * 5, 1.0, is_input=True)
+    assert report.norm == pytest.approx(NORM_MAX, abs=1e-5)
+    state.check()
+
+
+def test_beta_rises_with_agreement_from_its_basis_to_its_most() -> None:
+    one, other = np.eye(D, dtype=np.float32)[:2]
+    state, first = update(MemoryState.empty(D), one, 1.0, is_input=True)
+    assert (first.similarity, first.beta) == (0.0, BETA_BASIS)
+    assert update(state, one, 1.0, is_input=True)[1].beta == pytest.approx(BETA_MAX)
+    assert update(state, other, 1.0, is_input=True)[1].beta == pytest.approx(BETA_BASIS)
+    assert update(state, -one, 1.0, is_input=True)[1].beta == pytest.approx(BETA_BASIS)
+    after, _ = update(state, other, 1.0, is_input=True)
+    assert after.vector[:2].tolist() == pytest.approx([0.05 * 0.95, 0.95])
+
+
+def test_only_inputs_steer_the_vector_but_every_turn_enters_the_tiers() -> None:
+    state, _ = update(MemoryState.empty(D), unit(0, 1, D)[0], 1.0, is_input=True)
+    after, report = update(state, unit(1, 1, D)[0], 2.0, is_input=False)
+    assert np.array_equal(after.vector, state.vector)
+    assert (after.similarities, after.inputs, after.turns) == (state.similarities, 1, 2)
+    assert report.topic_switch == 0.0
+    assert [kept.turn for kept in after.kept] == [1, 2]
+
+
+def test_a_turn_that_says_much_outlives_two_hundred_that_say_little() -> None:
+    state = MemoryState.empty(D)
+    for turn in range(1, 1_001):
+        state, _ = update(state, unit(turn, 1, D)[0], 50.0 if turn == 3 else turn % 7 + 1.0, is_input=True)
+    kept = {item.turn for item in state.kept}
+    assert len(kept) == 265
+    assert 3 in kept
+    assert set(range(986, 1_001)) <= kept
+
+
+@pytest.mark.slow
+def test_the_state_weighs_the_same_after_ten_thousand_turns_as_after_one_thousand() -> None:
+    # The isocost claim for the hot state. Vectors are random and texts unlike, so nothing compresses by repetition.
+    index, state, weights = MemoryIndex(384), MemoryState.empty(384), {}
+    random = np.random.default_rng(0)
+    for turn in range(1, 10_001):
+        said = " ".join(f"word{number}" for number in random.zipf(1.4, 12) % 5_000)
+        index.append(quantise(unit(turn, 1, 384)), (said,))
+        state, _ = update(state, index.turn_vector(turn), index.information(turn), is_input=turn % 2 == 1)
+        if turn in (1_000, 10_000):
+            weights[turn] = len(encode_state(state, "e"))
+    state.check()
+    assert weights[10_000] == pytest.approx(weights[1_000], rel=0.03)
+    assert weights[10_000] < 8_000
