@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.errors import ProxyError
 from proxy.sse import EventReader
-from proxy.wire import Message, as_resent, read_message
+from proxy.wire import MALFORMED, Message, as_resent, read_message
 
 READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
 
@@ -20,7 +20,7 @@ class Collector:
     """Feed it the body's bytes as they came; then ask for `message` and `usage`."""
 
     def __init__(self, content_type: str, content_encoding: str, *, bytes_max: int) -> None:
-        self._is_stream = content_type.startswith("text/event-stream")
+        self._is_stream = content_type.lower().startswith("text/event-stream")
         self._inflater = zlib.decompressobj(wbits=47) if content_encoding in ("gzip", "deflate") else None
         self._readable = self._inflater is not None or content_encoding in ("", "identity")
         self._bytes_max = bytes_max
@@ -40,7 +40,7 @@ class Collector:
         if not self._readable:
             return
         try:
-            plain = chunk if self._inflater is None else self._inflater.decompress(chunk, self._bytes_max)
+            plain = chunk if self._inflater is None else self._inflate(self._inflater, chunk)
         except zlib.error:
             self._readable = False
             return
@@ -53,6 +53,10 @@ class Collector:
                 self._event(data)
         else:
             self._body.append(plain)
+
+    def _inflate(self, inflater: "zlib._Decompress", chunk: bytes) -> bytes:
+        """At most one byte over the cap; what follows the end of the compressed data would only be hoarded."""
+        return b"" if inflater.eof else inflater.decompress(chunk, self._bytes_max - self._read + 1)
 
     def end(self) -> None:
         """The upstream closed the answer in order."""
@@ -74,7 +78,7 @@ class Collector:
             return None
         try:
             return read_message(as_resent(self._answer.message()))
-        except ProxyError:
+        except (ProxyError, RecursionError):
             return None
 
     @property
@@ -144,7 +148,7 @@ class _Answer:
         index = delta.get("index", len(self._calls))
         if not isinstance(index, int):
             return
-        call = self._calls.setdefault(index, {"id": "", "type": "function", "function": {}})
+        call = self._calls.setdefault(index, {"id": "", "type": "function"})
         for name in ("id", "type"):
             if isinstance(delta.get(name), str) and delta[name]:
                 call[name] = delta[name]
@@ -170,6 +174,6 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 def _object(data: bytes) -> dict[str, Any] | None:
     try:
         decoded = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except MALFORMED:
         return None
     return decoded if isinstance(decoded, dict) else None

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
+from embedders import EmbedderError
 from memory_core.stores import StoreError
 from proxy import assemble
 from proxy.claim import Claim
@@ -80,6 +81,7 @@ class Composer:
         self._memory_timeout_s = memory_timeout_s
         self._compact_timeout_s = compact_timeout_s
         self._pending: set[asyncio.Task[Any]] = set()
+        self._logged: set[str] = set()
 
     async def compose(self, request: ChatRequest, options: Options) -> Composition:
         """The body to forward; never raises."""
@@ -91,10 +93,9 @@ class Composer:
             unchanged = replace(unchanged, lineage=trace(request.messages, tenant, options.conversation))
             return await self._patiently(self._with_memory(request, options, mode, unchanged), timeout_s)
         except Exception as error:  # the guard of "memory never breaks an answer"
-            if not isinstance(error, TimeoutError | StoreError):
-                log.warning("memory stood aside", exc_info=error)
             reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
             self._metrics.memory_errors.labels(reason).inc()
+            self._log_once(reason, error)
             return replace(unchanged, error=reason)
 
     async def aclose(self) -> None:
@@ -115,6 +116,14 @@ class Composer:
         if not task.done():
             raise TimeoutError
         return task.result()
+
+    def _log_once(self, reason: str, error: Exception) -> None:
+        """The first of a kind is logged with its trace, unless it is a known one; /metrics counts them all."""
+        if reason in self._logged:
+            return
+        self._logged.add(reason)
+        known = isinstance(error, TimeoutError | StoreError | EmbedderError)
+        log.warning("memory stood aside (%s); later ones are only counted", reason, exc_info=None if known else error)
 
     def _finished(self, task: asyncio.Task[Composition]) -> None:
         self._pending.discard(task)

@@ -26,7 +26,7 @@ def read_options(headers: Iterable[tuple[bytes, bytes]]) -> Options:
     conversation = found.get(b"x-isocost-conversation", "")
     if len(conversation) > CONVERSATION_CHARS_MAX:
         raise _refused("x-isocost-conversation", f"longer than {CONVERSATION_CHARS_MAX} characters")
-    credential = next((found[name] for name in (b"authorization", b"api-key", b"x-api-key") if name in found), "")
+    credential = next((found[name] for name in (b"authorization", b"api-key", b"x-api-key") if found.get(name)), "")
     return Options(conversation, _mode(found), _context_tokens(found), credential)
 
 
@@ -41,7 +41,7 @@ def _context_tokens(found: dict[bytes, str]) -> int | None:
     value = found.get(b"x-isocost-context-tokens")
     if value is None:
         return None
-    if not (value.isascii() and value.isdigit()) or int(value) > CONTEXT_TOKENS_MAX:
+    if not (value.isascii() and value.isdigit() and len(value) < 10) or int(value) > CONTEXT_TOKENS_MAX:
         raise _refused("x-isocost-context-tokens", f"must be a whole number from 0 to {CONTEXT_TOKENS_MAX}")
     return int(value)
 

@@ -6,9 +6,8 @@ turn and from the embedder where it does not. A fork cuts the fold back and grow
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from memory_core.stores import Entry, Snapshot, Store, StoreError
 from memory_core.transcript import Turn
 from memory_core.update import Report, update
 from proxy.assemble import Quote
+from proxy.hot import Hot, HotCache
 from proxy.lineage import Head, Lineage, as_sent, continued, extended
 from proxy.wire import Message, read_message
 
@@ -40,24 +40,6 @@ _BLOCK_TURNS = 64
 """How many turns are looked up in one go, from log or embedder; the event loop gets a breath between two."""
 
 _SAVE_TRIES = 5
-
-
-@dataclass(slots=True)
-class Hot:
-    """A conversation in this process. `stored` leading turns are known to be in the log."""
-
-    fold: Fold
-    heads: list[Head] = field(default_factory=list)
-    stored: int = 0
-    version: int = 0
-    counted_bytes: int = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def cut(self, turns: int) -> None:
-        """Forget what follows the first `turns` turns."""
-        self.fold.truncate(turns)
-        del self.heads[turns:]
-        self.stored = min(self.stored, turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +66,20 @@ class Remember:
         self._store = store
         self._embedder = embedder
         self._count = count
-        self._capacities = capacities
-        self._cache_bytes_max = cache_bytes_max
-        self._hot: OrderedDict[str, Hot] = OrderedDict()
-        self._hot_bytes = 0
+        self._hot = HotCache(lambda: Fold(embedder.dimension, capacities), bytes_max=cache_bytes_max)
 
     async def resume(self, lineage: Lineage) -> Lineage:
         """A lineage with an explicit id, continued from what is stored; any other as it is."""
         if not lineage.explicit:
             return lineage
-        hot = self._of(lineage.conversation)
+        hot = self._hot.of(lineage.conversation)
         async with hot.lock:
             await self._refresh(hot, lineage.conversation)
             return continued(lineage, hot.heads)
 
     def phase(self, conversation: str) -> str:
         """The phase that was last seen of a conversation that is hot; "initialization" of any other."""
-        hot = self._hot.get(conversation)
+        hot = self._hot.peek(conversation)
         similarities = hot.fold.state_at(hot.fold.turns).similarities if hot else ()
         return phase(similarities, 0.0)
 
@@ -108,7 +87,7 @@ class Remember:
         """The memory of the first `cut` turns for the question in turn `asked` (counted from 0)."""
         question = await self._question(lineage, asked)
         vector = await self._query_vector(question)
-        hot = self._of(lineage.conversation)
+        hot = self._hot.of(lineage.conversation)
         async with hot.lock:
             await self._catch_up(hot, lineage, asked)
             before = hot.fold.state_at(asked)
@@ -131,7 +110,7 @@ class Remember:
 
         Turns sent under an explicit id that has moved on meanwhile (two requests at once) follow the new head.
         """
-        hot = self._of(lineage.conversation)
+        hot = self._hot.of(lineage.conversation)
         async with hot.lock:
             for _ in range(_SAVE_TRIES):
                 current = lineage
@@ -211,7 +190,7 @@ class Remember:
                 hot.stored += known
             await self._embed_turns(hot, _own_turns(lineage, start + known)[: len(wanted) - known])
             await asyncio.sleep(0)
-        self._account(lineage.conversation, hot)
+        self._hot.account(lineage.conversation, hot)
 
     async def _embed_turns(self, hot: Hot, turns: Sequence[Turn]) -> None:
         pieces = [chunks(turn.text) for turn in turns]
@@ -268,24 +247,6 @@ class Remember:
         if any(payload is None for payload in payloads):
             raise StoreError("the log has lost a turn that its head still names")
         return [decode_record(payload or b"", self._embedder.name) for payload in payloads]
-
-    def _of(self, conversation: str) -> Hot:
-        """The hot conversation of this id, made if need be; the least recently used make room."""
-        hot = self._hot.get(conversation)
-        if hot is None:
-            hot = self._hot[conversation] = Hot(Fold(self._embedder.dimension, self._capacities))
-        self._hot.move_to_end(conversation)
-        return hot
-
-    def _account(self, conversation: str, hot: Hot) -> None:
-        """Note how large a conversation has become, and let the least recently used ones go if all are too large."""
-        if self._hot.get(conversation) is not hot:
-            return
-        self._hot_bytes += hot.fold.nbytes - hot.counted_bytes
-        hot.counted_bytes = hot.fold.nbytes
-        while self._hot_bytes > self._cache_bytes_max and len(self._hot) > 1:
-            _, evicted = self._hot.popitem(last=False)
-            self._hot_bytes -= evicted.counted_bytes
 
 
 def _own_turns(lineage: Lineage, start: int) -> Sequence[Turn]:

@@ -48,4 +48,4 @@ class EventReader:
         elif line == b"data" or line.startswith(b"data:"):
             value = line[5:]
             self._data.append(value[1:] if value.startswith(b" ") else value)
-            self._size += len(value)
+            self._size += len(value) + 1

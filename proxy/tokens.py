@@ -5,7 +5,7 @@ import base64
 import gzip
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -107,22 +107,26 @@ class TokenCounter:
 
     def message(self, message: Message, model: str = "") -> int:
         """Tokens of one message; in o200k if no model is named."""
-        key = (self._encoding(model), message.fingerprint)
-        if key not in self._counts:
-            self._remember(key[0], [(key[1], _count_all(key[0], [message])[0])])
-        return self._recent(key[0], message)
+        encoding = self._encoding(model)
+        known = self._known(encoding, [message])
+        if not known:
+            known = {message.fingerprint: _count_all(encoding, [message])[0]}
+            self._remember(encoding, known)
+        return known[message.fingerprint]
 
     async def messages(self, messages: Sequence[Message], model: str) -> list[int]:
         """Tokens of each message, counting only those not counted before; long texts in a thread."""
         encoding = self._encoding(model)
-        new = {m.fingerprint: m for m in messages if (encoding, m.fingerprint) not in self._counts}
+        counts = self._known(encoding, messages)
+        new = {m.fingerprint: m for m in messages if m.fingerprint not in counts}
         if sum(len(message.text) for message in new.values()) > INLINE_CHARS_MAX:
             counted = await asyncio.to_thread(_count_all, encoding, list(new.values()))
         else:
             counted = _count_all(encoding, list(new.values()))
-        self._remember(encoding, zip(new, counted, strict=True))
         fresh = dict(zip(new, counted, strict=True))
-        return [fresh[m.fingerprint] if m.fingerprint in fresh else self._recent(encoding, m) for m in messages]
+        self._remember(encoding, fresh)
+        counts |= fresh
+        return [counts[message.fingerprint] for message in messages]
 
     async def payload(self, payload: bytes, model: str) -> int:
         """Tokens of raw JSON that goes into the prompt (tools), cached like a message."""
@@ -130,12 +134,17 @@ class TokenCounter:
         carrier = Message(payload, "tools", text, 0, digest_of(b"payload", payload))
         return (await self.messages([carrier], model))[0] - MESSAGE_TOKENS
 
-    def _recent(self, encoding: str, message: Message) -> int:
-        self._counts.move_to_end((encoding, message.fingerprint))
-        return self._counts[encoding, message.fingerprint]
+    def _known(self, encoding: str, messages: Sequence[Message]) -> dict[bytes, int]:
+        """The counts that are cached, taken at once: counting the others may push them out."""
+        found = {}
+        for fingerprint in {message.fingerprint for message in messages}:
+            if (encoding, fingerprint) in self._counts:
+                self._counts.move_to_end((encoding, fingerprint))
+                found[fingerprint] = self._counts[encoding, fingerprint]
+        return found
 
-    def _remember(self, encoding: str, counts: Iterable[tuple[bytes, int]]) -> None:
-        for fingerprint, count in counts:
+    def _remember(self, encoding: str, counts: Mapping[bytes, int]) -> None:
+        for fingerprint, count in counts.items():
             self._counts[encoding, fingerprint] = count
         while len(self._counts) > self._cached_max:
             self._counts.popitem(last=False)

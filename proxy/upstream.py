@@ -5,9 +5,11 @@ of its own. aiohttp carries it, because stock httpx's pool costs 462-1,884 ms to
 this costs some 7 (measured; httpcore walks all its connections at every request).
 """
 
+import string
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import aiohttp
 import httpx
@@ -24,6 +26,10 @@ HOP_BY_HOP = frozenset(
 """RFC 9110 §7.6.1, and the unofficial one: they belong to one connection, not to the message."""
 
 _OURS = b"x-isocost-"
+
+_REPLACED = (b"host", b"content-length", b"expect")
+"""Ours to say. An expectation was met when the body came to us; to hold it back again can wait for ever."""
+
 _KEEPALIVE_S = 30.0
 
 
@@ -39,14 +45,19 @@ class Target:
         base = self.base_url.rstrip("/")
         if base.endswith("/v1") and (path == "/v1" or path.startswith("/v1/")):
             path = path[len("/v1") :]
-        return httpx.URL(base + path + (f"?{query.decode('ascii', 'replace')}" if query else ""))
+        return httpx.URL(base + path + (f"?{_escaped(query)}" if query else ""))
 
 
 def open_transport() -> httpx.AsyncBaseTransport:
     """The transport of production; must be called with a running event loop."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
     unasked = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-    session = aiohttp.ClientSession(connector=connector, skip_auto_headers=unasked, auto_decompress=False)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        skip_auto_headers=unasked,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),  # any other gives one client's cookies to the next
+    )
     return AiohttpTransport(client=session)
 
 
@@ -72,18 +83,18 @@ class Upstream:
 
         Raises UpstreamError or UpstreamTimeoutError; the upstream's own errors are responses.
         """
-        request = httpx.Request(
-            method,
-            self._target.url(path, query),
-            headers=self._outgoing(headers, body),
-            content=body,
-            extensions={"timeout": self._timeouts},
-        )
         try:
+            request = httpx.Request(
+                method,
+                self._target.url(path, query),
+                headers=self._outgoing(headers, body),
+                content=body,
+                extensions={"timeout": self._timeouts},
+            )
             return await self._transport.handle_async_request(request)
         except httpx.TimeoutException as error:
             raise _timed_out(error) from error
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
             raise UpstreamError(f"the upstream could not be reached: {type(error).__name__}") from error
 
     async def aclose(self) -> None:
@@ -92,9 +103,7 @@ class Upstream:
 
     def _outgoing(self, headers: Headers, body: bytes | AsyncIterator[bytes]) -> Headers:
         kept = [
-            (name, value)
-            for name, value in end_to_end(headers)
-            if name not in (b"host", b"content-length") and not name.startswith(_OURS)
+            (name, value) for name, value in end_to_end(headers) if name not in _REPLACED and not name.startswith(_OURS)
         ]
         length = [value for name, value in headers if name == b"content-length"]
         if isinstance(body, bytes):
@@ -108,7 +117,12 @@ class Upstream:
 def raw_path(scope: Mapping[str, Any]) -> str:
     """The path as the client wrote it, escapes and all."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    return raw.decode("ascii", "replace")
+    return _escaped(raw)
+
+
+def _escaped(raw: bytes) -> str:
+    """What is legal in a URL as it is, escapes included; any other byte as an escape."""
+    return quote_from_bytes(raw, safe=string.punctuation.replace("#", ""))
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -120,5 +134,5 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 def _timed_out(error: httpx.TimeoutException) -> UpstreamError:
     if isinstance(error, httpx.ConnectTimeout):
-        return UpstreamError("the upstream did not accept a connection")
+        return UpstreamError("the upstream did not accept a connection, or closed it without an answer")
     return UpstreamTimeoutError("the upstream did not answer in time")

@@ -5,6 +5,7 @@ number keeps its digits, an unknown field its order, and 10,000 messages cost so
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,12 @@ SYSTEM_ROLES = frozenset({"system", "developer"})
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON to it: wrong syntax, wrong UTF-8, nested too deeply."""
+
+_scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+_between = re.compile(r"[\s,:]*").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ def with_messages(request: ChatRequest, messages: Sequence[bytes]) -> bytes:
     """The request's body with other messages; all other fields byte for byte, in their order."""
     replaced = b"[" + b",".join(messages) + b"]"
     fields = {name: replaced if name == "messages" else value for name, value in request.fields.items()}
-    return msgspec.json.encode({name: msgspec.Raw(value) for name, value in fields.items()})
+    return b"{" + b",".join(_encode(name) + b":" + value for name, value in fields.items()) + b"}"
 
 
 def with_text_after(raw: bytes, text: str) -> bytes:
@@ -77,7 +84,7 @@ def with_text_after(raw: bytes, text: str) -> bytes:
         message["content"] = [*content, {"type": "text", "text": text}]
     else:
         message["content"] = f"{content}\n\n{text}" if content else text
-    return _encode_message(message)
+    return _encode(message)
 
 
 def new_message(role: str, content: str) -> bytes:
@@ -92,35 +99,64 @@ def read_message(raw: bytes) -> Message:
 
 def as_resent(answer: Mapping[str, Any]) -> bytes:
     """An upstream's answer in the form in which clients send it back: what is empty is left out."""
-    kept = {name: value for name, value in answer.items() if name in _CANONICAL and value not in (None, "", [])}
-    return _encode_message({"role": "assistant", "content": None, **kept})
+    kept = {name: value for name, value in answer.items() if name in _CANONICAL and value not in _EMPTY}
+    return _encode({"role": "assistant", "content": None, **kept})
 
 
 def _split(body: bytes) -> tuple[dict[str, bytes], list[bytes]]:
     try:
         fields = {name: bytes(value) for name, value in _decode_fields(body).items()}
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         fields = _split_leniently(body, error)
     if "messages" not in fields:
         raise BadRequestError("missing required field: 'messages'", param="messages")
     try:
         items = [bytes(item) for item in _decode_items(fields["messages"])]
-    except msgspec.DecodeError:
-        raise BadRequestError("'messages' must be a list of messages", param="messages") from None
+    except MALFORMED:
+        if not fields["messages"].startswith(b"["):
+            raise BadRequestError("'messages' must be a list of messages", param="messages") from None
+        items = _members(fields["messages"].decode())
     if not items:
         raise BadRequestError("'messages' is empty: expected at least one message", param="messages")
     return fields, items
 
 
-def _split_leniently(body: bytes, strict: msgspec.DecodeError) -> dict[str, bytes]:
+def _split_leniently(body: bytes, strict: Exception) -> dict[str, bytes]:
     """The standard library reads what msgspec does not: lone surrogates, NaN, a byte order mark."""
     try:
-        fields = json.loads(body.decode("utf-8-sig"))
+        text = body.decode("utf-8-sig").strip(" \t\r\n")
+        _, end = _scan(text)
     except (ValueError, RecursionError):
-        raise BadRequestError(f"the body is not valid JSON: {strict}") from None
-    if not isinstance(fields, dict):
+        text, end = "", 1
+    if end != len(text):
+        raise BadRequestError(f"the body is not valid JSON: {_reason(strict)}") from None
+    if not text.startswith("{"):
         raise BadRequestError("the body must be a JSON object")
-    return {name: json.dumps(value).encode() for name, value in fields.items()}
+    members = _members(text)
+    names = (json.loads(name) for name in members[::2])
+    return dict(zip(names, members[1::2], strict=True))
+
+
+def _members(text: str) -> list[bytes]:
+    """The raw members of a valid JSON list, or an object's names and values in turn."""
+    found = []
+    place = _after(text, 1)
+    while text[place] not in "]}":
+        _, end = _scan(text, place)
+        found.append(text[place:end].encode())
+        place = _after(text, end)
+    return found
+
+
+def _after(text: str, place: int) -> int:
+    between = _between(text, place)
+    return place if between is None else between.end()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _message(raw: bytes, place: int) -> Message:
@@ -129,20 +165,34 @@ def _message(raw: bytes, place: int) -> Message:
     role = fields.get("role")
     if not isinstance(role, str):
         raise BadRequestError(f"{param} has no 'role'", param=f"{param}.role")
-    text = _readable(_text_of(fields))
-    canonical = {name: _plain(fields[name]) for name in _CANONICAL if fields.get(name) not in (None, "", [])}
-    fingerprint = digest_of(_readable(role).encode(), _encode_sorted(canonical))
+    role = _readable(role)
+    try:
+        text = _readable(_text_of(fields))
+        said = {name: _plain(_essence(name, fields[name])) for name in _CANONICAL if name in fields}
+        canonical = {name: value for name, value in said.items() if value not in _EMPTY}
+        fingerprint = digest_of(role.encode(), _encode_sorted(canonical))
+    except RecursionError:
+        raise BadRequestError(f"{param} is nested too deeply", param=param) from None
     return Message(raw, role, text, _attachments(fields.get("content")), fingerprint)
 
 
 _CANONICAL = ("content", "tool_calls", "tool_call_id", "name", "function_call", "refusal", "audio")
 """What a message says. Reasoning is left out: clients strip it or not, and it must not fork a conversation."""
 
+_EMPTY: tuple[object, ...] = (None, "", [])
+
+_ESSENTIAL = {
+    "tool_calls": ("id", "type", "function", "custom"),
+    "function": ("name", "arguments"),
+    "audio": ("id",),
+}
+"""What every client sends back of these; some add an index or parsed arguments, few return the sound itself."""
+
 
 def _decode_message(raw: bytes, param: str = "messages") -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except MALFORMED:
         decoded = _decode_leniently(raw, param)
     if not isinstance(decoded, dict):
         raise BadRequestError(f"{param} must be an object", param=param)
@@ -156,11 +206,19 @@ def _decode_leniently(raw: bytes, param: str) -> Any:
         raise BadRequestError(f"{param} is not valid JSON", param=param) from None
 
 
-def _encode_message(message: Mapping[str, Any]) -> bytes:
+def _encode(value: Mapping[str, Any] | str) -> bytes:
     try:
-        return msgspec.json.encode(message)
+        return msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate: only escapes can carry it
-        return json.dumps(message).encode()
+        return json.dumps(value).encode()
+
+
+def _essence(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_essence(name, item) for item in value]
+    if name in _ESSENTIAL and isinstance(value, dict):
+        return {key: _essence(key, item) for key, item in value.items() if key in _ESSENTIAL[name]}
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -220,5 +278,5 @@ def _readable(text: str) -> str:
 def _text_field(fields: Mapping[str, bytes], name: str) -> str:
     try:
         return msgspec.json.decode(fields.get(name, b'""'), type=str)
-    except msgspec.DecodeError:
+    except MALFORMED:
         return ""

@@ -167,6 +167,8 @@ def _clients(url: str, timeout_s: float) -> list[Client]:
     parts = urlsplit(url)
     if parts.scheme in ("redis", "rediss"):
         return [Redis.from_pool(ConnectionPool.from_url(url, **options))]
+    if parts.scheme not in ("redis+sentinel", "redis+cluster"):
+        raise ValueError(parts.scheme)
     if parse_qs(parts.query).get("ssl") == ["true"]:
         options["ssl"] = True
     credentials, _, hosts = parts.netloc.rpartition("@")

@@ -64,7 +64,7 @@ def test_a_record_comes_back_as_it_was(record: Record) -> None:
     assert back.rows().shape[1] == record.dimension
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(logs(D, max_size=20), st.text(max_size=9))
 def test_a_state_comes_back_in_every_bit(log: list[Turn], embedder: str) -> None:
     state, _ = folded(log, D)

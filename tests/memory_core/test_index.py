@@ -65,7 +65,7 @@ def test_vectors_that_do_not_fit_the_chunks_are_refused_and_change_nothing(shape
     assert observed(index) == before
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(logs(D))
 def test_information_is_the_references_and_depends_on_the_prefix_alone(log: list[Turn]) -> None:
     index = indexed(log, D)
@@ -75,7 +75,7 @@ def test_information_is_the_references_and_depends_on_the_prefix_alone(log: list
         assert index.information(number) == indexed(log[:number], D).information(number)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(turns(D) | st.integers(0, 12), max_size=30))
 def test_truncated_and_regrown_equals_freshly_built_bit_for_bit(steps: list[Turn | int]) -> None:
     index, log = MemoryIndex(D), list[Turn]()
@@ -94,6 +94,18 @@ def test_a_turn_that_says_nothing_has_no_information_and_that_is_a_float() -> No
     index = indexed([Turn(("…",), quantise(unit(0, 1, D)))], D)
     assert isinstance(index.information(1), float)
     assert index.information(1) == 0.0
+
+
+def test_truncating_forgets_counts_and_size_with_the_words() -> None:
+    rows = quantise(unit(0, 1, D))
+    index = indexed([Turn(("dog",), rows)], D)
+    size = index.nbytes
+    index.append(rows, ("dog dog dog cat",))
+    assert index.nbytes > size
+    index.truncate(1)
+    assert index.nbytes == size
+    index.append(rows, ("dog",))
+    assert index.frequencies("dog", 2).tolist() == [1, 1]  # type: ignore[union-attr]
 
 
 def test_growing_past_the_reserved_rows_keeps_what_was_there() -> None:

@@ -21,7 +21,7 @@ def expected(log: list[Turn], query: str, vector: np.ndarray) -> list[float]:
     return reference.scores([text for turn in log for text in turn.texts], rows, query, vector.tolist())
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(logs(D), texts(), st.integers(0, 2**16))
 def test_scores_are_the_references(log: list[Turn], query: str, seed: int) -> None:
     vector = unit(seed, 1, D)[0]
@@ -30,7 +30,7 @@ def test_scores_are_the_references(log: list[Turn], query: str, seed: int) -> No
     assert found == pytest.approx(expected(log, query, vector), abs=1e-5)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(turns(D) | st.integers(0, 8), min_size=1, max_size=20), texts(), st.integers(0, 2**16))
 def test_scores_are_the_references_after_any_appends_and_truncations(
     steps: list[Turn | int], query: str, seed: int
@@ -50,7 +50,7 @@ def test_scores_are_the_references_after_any_appends_and_truncations(
         assert np.array_equal(found, recall.scores(indexed(log, D), len(found), query_terms(query), vector))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(logs(D), texts(), st.integers(0, 2**16), st.integers(0, 40))
 def test_rank_is_the_scores_sorted_and_cut(log: list[Turn], query: str, seed: int, limit: int) -> None:
     vector = unit(seed, 1, D)[0]
@@ -63,7 +63,7 @@ def test_rank_is_the_scores_sorted_and_cut(log: list[Turn], query: str, seed: in
     ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(logs(D, min_size=2), texts(), st.integers(0, 2**16), st.data())
 def test_turns_after_the_limit_are_neither_returned_nor_felt(
     log: list[Turn], query: str, seed: int, data: st.DataObject

@@ -15,7 +15,7 @@ D = 8
 SMALL = Capacities(short=2, medium=3, long=4)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(logs(D, max_size=25))
 def test_the_vector_is_the_references(log: list[Turn]) -> None:
     state, _ = folded(log, D)
@@ -25,7 +25,7 @@ def test_the_vector_is_the_references(log: list[Turn]) -> None:
     assert (state.turns, state.inputs) == (len(log), len(inputs))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 6).map(float), max_size=40), st.tuples(*[st.integers(0, 4)] * 3))
 def test_the_tiers_keep_what_the_reference_keeps(informations: list[float], sizes: tuple[int, int, int]) -> None:
     state = MemoryState.empty(D, Capacities(*sizes))
@@ -39,7 +39,7 @@ def test_the_tiers_keep_what_the_reference_keeps(informations: list[float], size
     ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(logs(D, min_size=2, max_size=20), st.data())
 def test_a_replay_from_any_stored_snapshot_is_the_straight_fold(log: list[Turn], data: st.DataObject) -> None:
     middle = data.draw(st.integers(0, len(log) - 1))
@@ -52,7 +52,7 @@ def test_a_replay_from_any_stored_snapshot_is_the_straight_fold(log: list[Turn],
     assert encode_state(replayed, "e") == encode_state(straight, "e")
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(logs(D, max_size=8), st.booleans())
 def test_update_is_pure_and_deterministic(log: list[Turn], is_input: bool) -> None:
     state, _ = folded(log, D, capacities=SMALL)
@@ -109,6 +109,12 @@ def test_only_inputs_steer_the_vector_but_every_turn_enters_the_tiers() -> None:
     assert (after.similarities, after.inputs, after.turns) == (state.similarities, 1, 2)
     assert report.topic_switch == 0.0
     assert [kept.turn for kept in after.kept] == [1, 2]
+
+
+def test_the_history_holds_the_last_fifty_inputs() -> None:
+    log = [Turn(("word",), quantise(unit(turn, 1, D))) for turn in range(60)]
+    state, reports = folded(log, D)
+    assert state.similarities == tuple(report.similarity for report in reports[-50:])
 
 
 def test_a_turn_that_says_much_outlives_two_hundred_that_say_little() -> None:

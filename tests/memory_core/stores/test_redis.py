@@ -1,6 +1,7 @@
 """What is Redis's own: its keys, its bounds, its memory, and other places than one plain server."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,9 +175,10 @@ async def test_a_master_behind_sentinel(own_redis: RedisServer, redis_program: s
     settings.write_text(f"sentinel monitor main 127.0.0.1 {own_redis.port} 1\nbind 127.0.0.1\n")
     sentinel = RedisServer(redis_program, tmp_path, str(settings), "--sentinel")
     sentinel.start()
+    silent = socket.create_server(("127.0.0.1", 0))
     try:
-        # the first sentinel is dead: the second is asked
-        place = f"127.0.0.1:1,127.0.0.1:{sentinel.port}"
+        # one sentinel is dead, one accepts and never answers: the third is asked, in time
+        place = f"127.0.0.1:1,127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{sentinel.port}"
         store = await RedisStore.open(f"redis+sentinel://{place}/main/3")
         await works(store)
         await fill(store, "kept")
@@ -185,4 +187,5 @@ async def test_a_master_behind_sentinel(own_redis: RedisServer, redis_program: s
         with pytest.raises(StoreError, match="nobody"):
             await RedisStore.open(f"redis+sentinel://{place}/nobody")
     finally:
+        silent.close()
         sentinel.stop()

@@ -153,6 +153,7 @@ def test_the_breaker_counts_failures_in_a_row() -> None:
 @pytest.mark.parametrize(
     "url",
     [
+        "redis",
         "redis://host:port/0",
         "redis://[::1/0",
         "redis://host/0?socket_timeout=soon",

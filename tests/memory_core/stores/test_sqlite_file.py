@@ -77,17 +77,18 @@ for url in sys.argv[1:]:
 @pytest.mark.slow
 async def test_a_file_or_folder_that_may_not_be_written_is_named() -> None:
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
-        folder = Path(name)
-        await opens_and_works(url_of(folder / "store.db"))
-        (folder / "store.db").chmod(0o444)
-        folder.chmod(0o555)
-        urls = [url_of(folder / "store.db"), url_of(folder / "new.db")]
+        open_folder, closed_folder = Path(name) / "open", Path(name) / "closed"
+        await opens_and_works(url_of(open_folder / "store.db"))
+        (open_folder / "store.db").chmod(0o444)
+        closed_folder.mkdir()
+        for folder, bits in ((Path(name), 0o755), (open_folder, 0o777), (closed_folder, 0o555)):
+            folder.chmod(bits)
+        urls = [url_of(open_folder / "store.db"), url_of(closed_folder / "new.db")]
         command = [sys.executable, "-c", WRITE_AS_ANOTHER, *urls]
         ended = subprocess.run(command, check=False, cwd=REPOSITORY, capture_output=True, text=True, timeout=30)
-        folder.chmod(0o755)
     assert ended.stdout.splitlines() == [
-        f"sqlite {folder}/store.db is read-only",
-        f"sqlite {folder}/new.db cannot be created: Permission denied",
+        f"sqlite {open_folder}/store.db is read-only",
+        f"sqlite {closed_folder}/new.db cannot be created: Permission denied",
     ], ended.stderr
 
 
