@@ -13,6 +13,8 @@ _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+
 
 _SUFFIXES = ("ing", "ed", "es", "s", "ly")
 _STEM_CHARS_MIN = 3
+_CACHED_CHARS_MAX = 32
+"""Longer words are rare and may be anything (base64): they must not fill the cache."""
 
 STOP_WORDS = frozenset(
     "a an the of to in on at for and or is are was were be been do does did what when where who whom how why "
@@ -36,8 +38,16 @@ def query_terms(text: str) -> list[str]:
     return list(dict.fromkeys(term for word in chosen for term in _split(word)))
 
 
-@lru_cache(maxsize=65_536)
 def _split(word: str) -> tuple[str, ...]:
+    return _split_short(word) if len(word) <= _CACHED_CHARS_MAX else _parts(word)
+
+
+@lru_cache(maxsize=65_536)
+def _split_short(word: str) -> tuple[str, ...]:
+    return _parts(word)
+
+
+def _parts(word: str) -> tuple[str, ...]:
     if word.isascii():
         return (_stem(word),)
     found = []

@@ -47,7 +47,8 @@ def update(state: MemoryState, embedding: Floats, information: float, *, is_inpu
     similarity = _cosine(state.vector, embedding)
     beta = BETA_BASIS + (BETA_MAX - BETA_BASIS) * max(0.0, similarity)
     switch = phases.switch_magnitude(state.similarities, similarity) if is_input else 0.0
-    history = (*state.similarities, similarity)[-HISTORY_TURNS:] if is_input else state.similarities
+    compared = is_input and state.inputs > 0  # the first input meets no state: its 0 would read as a pivot later
+    history = (*state.similarities, similarity)[-HISTORY_TURNS:] if compared else state.similarities
     vector = _absorb(state.vector, embedding, beta) if is_input else state.vector
     turn = state.turns + 1
     short, medium, long = _promote(state, Kept(turn, information))

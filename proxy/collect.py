@@ -115,7 +115,7 @@ class _Answer:
     def message(self) -> dict[str, Any]:
         if self._whole is not None:
             return self._whole
-        calls = [self._calls[index] for index in sorted(self._calls)]
+        calls = [_joined(self._calls[index]) for index in sorted(self._calls)]
         return {"content": "".join(self._text), "refusal": "".join(self._refusal), "tool_calls": calls}
 
     def take_whole(self, fields: dict[str, Any]) -> None:
@@ -154,17 +154,25 @@ class _Answer:
                 call[name] = delta[name]
         for kind in ("function", "custom"):
             if isinstance(delta.get(kind), dict):
-                _append_strings(call.setdefault(kind, {}), delta[kind])
+                _append_strings(call.setdefault(kind, {}), delta[kind])  # a list each: joined once, at the end
 
     def _take_usage(self, fields: dict[str, Any]) -> None:
         if isinstance(fields.get("usage"), dict):
             self.usage = fields["usage"]
 
 
-def _append_strings(into: dict[str, Any], delta: dict[str, Any]) -> None:
+def _append_strings(into: dict[str, list[str]], delta: dict[str, Any]) -> None:
     for name, value in delta.items():
         if isinstance(value, str):
-            into[name] = into.get(name, "") + value
+            into.setdefault(name, []).append(value)
+
+
+def _joined(call: dict[str, Any]) -> dict[str, Any]:
+    """A tool call with the pieces of its strings put together."""
+    return {
+        name: {key: "".join(pieces) for key, pieces in value.items()} if isinstance(value, dict) else value
+        for name, value in call.items()
+    }
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

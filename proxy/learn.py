@@ -41,12 +41,14 @@ class Learner:
         self._store = store
         self._metrics = metrics
         self._queue: asyncio.Queue[tuple[Exchange, asyncio.Future[bool]]] = asyncio.Queue(queue_max)
+        self._unlearned = 0
 
     def offer(self, exchange: Exchange) -> asyncio.Future[bool]:
         """Leave an exchange to be learned. The future tells whether it was."""
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
             self._queue.put_nowait((exchange, done))
+            self._unlearned += 1
         except asyncio.QueueFull:
             self._metrics.learned.labels("dropped").inc()
             log.warning("the learner's queue is full: one exchange is not learned now")
@@ -65,6 +67,7 @@ class Learner:
                 if not done.done():
                     done.set_result(learned)
                 self._queue.task_done()
+                self._unlearned -= 1
                 self._metrics.learner_queue.set(self._queue.qsize())
 
     async def drain(self, timeout_s: float) -> int:
@@ -73,8 +76,8 @@ class Learner:
             async with asyncio.timeout(timeout_s):
                 await self._queue.join()
         except TimeoutError:
-            log.warning("%d exchanges were not learned before the end", self._queue.qsize())
-        return self._queue.qsize()
+            log.warning("%d exchanges were not learned before the end", self._unlearned)
+        return self._unlearned
 
     async def _learn(self, exchange: Exchange) -> bool:
         try:

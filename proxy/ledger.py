@@ -43,4 +43,4 @@ def decode_row(payload: bytes) -> Row:
 def reported_tokens(usage: dict[str, Any]) -> int:
     """`prompt_tokens` of an upstream's usage; 0 if it is not there."""
     tokens = usage.get("prompt_tokens")
-    return tokens if isinstance(tokens, int) else 0
+    return tokens if isinstance(tokens, int) and 0 <= tokens < 2**63 else 0

@@ -120,7 +120,7 @@ def _is_resent(lineage: Lineage, stored: Sequence[Head]) -> bool:
 def _overlap(stored: Sequence[bytes], sent: Sequence[bytes]) -> int:
     """The most turns that are both the end of `stored` and the beginning of `sent`."""
     for size in range(min(len(stored), len(sent)), 0, -1):
-        if list(stored[-size:]) == list(sent[:size]):
+        if stored[-size] == sent[0] and list(stored[-size:]) == list(sent[:size]):
             return size
     return 0
 

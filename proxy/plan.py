@@ -6,8 +6,8 @@ end, so a provider's prefix cache holds. With x tokens of transcript before the 
     epoch = max(0, (x - window_tokens) // epoch_tokens)
     cut   = the first user turn that begins at or after epoch · epoch_tokens
 
-so the window before the user's turn is always between `window_tokens` and `window_tokens + epoch_tokens` (plus at
-most the turns up to the next user turn). It follows from the transcript alone: any replica cuts at the same place,
+so the window before the user's turn is always between `window_tokens` and `window_tokens + epoch_tokens` (less at
+most the turns that straddle the boundary, up to the next user turn). It follows from the transcript alone: any replica cuts at the same place,
 and an edit before the cut moves it as a fresh conversation would. Prices come into it with the planner of a later
 version; until then `auto` compacts once the full history is over a configured size.
 """

@@ -11,8 +11,9 @@ class EventReader:
 
     def __init__(self, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._event_bytes_max = event_bytes_max
-        self._rest = b""
+        self._rest: list[bytes] = []  # pieces of the line that is not ended yet: joined once, not at every cut
         self._data: list[bytes] = []
+        self._rest_size = 0
         self._size = 0
         self._after_cr = False
         self.overflowed = False
@@ -24,20 +25,28 @@ class EventReader:
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._after_cr = chunk.endswith(b"\r")
-        *lines, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        *lines, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         for line in lines:
-            yield from self._line(line)
-        if self._size + len(self._rest) > self._event_bytes_max:
+            yield from self._line(self._take_rest() + line)
+        self._rest.append(rest)
+        self._rest_size += len(rest)
+        if self._size + self._rest_size > self._event_bytes_max:
             self.overflowed = True
             self._data.clear()
-            self._rest = b""
+            self._take_rest()
 
     def end(self) -> Iterator[bytes]:
         """The data of an event that the stream's end leaves open: some servers forget the last blank line."""
-        if self._rest:
-            yield from self._line(self._rest)
-            self._rest = b""
+        rest = self._take_rest()
+        if rest:
+            yield from self._line(rest)
         yield from self._line(b"")
+
+    def _take_rest(self) -> bytes:
+        rest = b"".join(self._rest)
+        self._rest.clear()
+        self._rest_size = 0
+        return rest
 
     def _line(self, line: bytes) -> Iterator[bytes]:
         if not line:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import tiktoken
@@ -100,6 +100,7 @@ class TokenCounter:
         self._encodings = encodings
         self._cached_max = cached_max
         self._counts: OrderedDict[tuple[str, bytes], int] = OrderedDict()
+        self._encoding = lru_cache(maxsize=1_024)(self._find_encoding)
 
     def text(self, text: str, model: str = "") -> int:
         """Tokens of a text; not cached, so for short ones."""
@@ -149,7 +150,7 @@ class TokenCounter:
         while len(self._counts) > self._cached_max:
             self._counts.popitem(last=False)
 
-    def _encoding(self, model: str) -> str:
+    def _find_encoding(self, model: str) -> str:
         matching = (name for pattern, name in self._encodings.items() if fnmatchcase(model, pattern))
         return next(matching, "o200k_base")
 

@@ -141,3 +141,20 @@ def test_the_state_weighs_the_same_after_ten_thousand_turns_as_after_one_thousan
     state.check()
     assert weights[10_000] == pytest.approx(weights[1_000], rel=0.03)
     assert weights[10_000] < 8_000
+
+
+def test_the_first_input_meets_no_state_and_leaves_no_similarity():
+    vector = np.eye(4, dtype=np.float32)[0]
+    first, report = update(MemoryState.empty(4), vector, 1.0, is_input=True)
+    assert report.similarity == 0.0
+    assert first.similarities == ()
+    second, report = update(first, vector, 1.0, is_input=True)
+    assert second.similarities == (1.0,)
+
+
+def test_a_steady_conversation_is_never_unstable():
+    vector = np.eye(4, dtype=np.float32)[0]
+    state = MemoryState.empty(4)
+    for _ in range(10):
+        state, report = update(state, vector, 1.0, is_input=True)
+        assert report.phase in ("initialization", "resonance")

@@ -69,10 +69,10 @@ class Proxied:
 
 @asynccontextmanager
 async def proxied(
-    upstream: ASGIApp, *, given: Given | None = None, store: str = "memory://", **settings: object
+    app: ASGIApp, /, *, given: Given | None = None, store: str = "memory://", **settings: object
 ) -> AsyncIterator[Proxied]:
-    """Serve `upstream` and the proxy in front of it; hashed words embed unless `given` says otherwise."""
-    recorder = Recorder(upstream)
+    """Serve `app` and the proxy in front of it; hashed words embed unless `given` says otherwise."""
+    recorder = Recorder(app)
     parts = Given(embedder=HashedWordsEmbedder()) if given is None else given
     async with serve_app(recorder) as upstream_port, quick_client() as client:
         upstream_url = f"http://127.0.0.1:{upstream_port}"
