@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
@@ -25,7 +24,7 @@ from proxy.passthrough import Passthrough
 from proxy.pipeline import ChatPipeline
 from proxy.plan import Budget
 from proxy.remember import Remember
-from proxy.tokens import TokenCounter, VocabularyError, load_encoding
+from proxy.tokens import DEFAULT_ENCODING, TokenCounter, VocabularyError, load_encoding
 from proxy.upstream import Target, Upstream, open_transport
 from proxy.watch import Watch
 
@@ -146,6 +145,7 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
 
 
 async def _open_embedder(settings: Settings) -> Embedder:
+    key = settings.embedder_key.get_secret_value()
     return await open_embedder(
         settings.embedder,
         threads=settings.embedder_threads,
@@ -154,7 +154,7 @@ async def _open_embedder(settings: Settings) -> Embedder:
         cache_bytes_max=settings.embed_cache_mib * MIB,
         timeout_s=settings.embed_timeout_s,
         model=settings.embedder_model,
-        key=settings.embedder_key.get_secret_value(),
+        key=key if key else None,
     )
 
 
@@ -178,11 +178,9 @@ async def _open_upstream(settings: Settings, given: Given, stack: AsyncExitStack
 
 
 async def _open_counter() -> TokenCounter:
-    """Both vocabularies are loaded before the first request, which would else wait half a second for them."""
-    encodings: Mapping[str, str] = {model.pattern: model.encoding for model in load_models()}
-    for name in sorted(set(encodings.values())):
-        await asyncio.to_thread(load_encoding, name)
-    return TokenCounter(encodings)
+    """The usual vocabulary is loaded before the first request, which would else wait half a second for it."""
+    await asyncio.to_thread(load_encoding, DEFAULT_ENCODING)
+    return TokenCounter({model.pattern: model.encoding for model in load_models()})
 
 
 def _budget(settings: Settings) -> Budget:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -70,6 +71,8 @@ def serve(
         os.environ.update({f"ISOCOST_{name.upper()}": str(value) for name, value in flags.items() if value is not None})
         if config is not None:
             os.environ["ISOCOST_CONFIG"] = str(config)
+    # uvicorn drains, then raises the signal again: a stop that was asked for and went well is no failure
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     target = "proxy.app:create_app" if settings.workers > 1 else create_app(settings)
     uvicorn.run(
         target,
@@ -204,3 +207,4 @@ def _print_models(found: list[ModelInfo]) -> None:
 def _log_to_stderr(level: str) -> None:
     handler = RichHandler(console=Console(stderr=True), show_path=False)
     logging.basicConfig(level=level.upper(), format="%(message)s", handlers=[handler])
+    logging.getLogger("httpx").setLevel("WARNING")  # it tells of each call to an embeddings server

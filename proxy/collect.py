@@ -163,16 +163,20 @@ class _Answer:
 
 def _append_strings(into: dict[str, list[str]], delta: dict[str, Any]) -> None:
     for name, value in delta.items():
-        if isinstance(value, str):
+        if isinstance(value, str) and (name, into.get(name)) != ("name", [value]):  # some servers repeat the name
             into.setdefault(name, []).append(value)
 
 
 def _joined(call: dict[str, Any]) -> dict[str, Any]:
-    """A tool call with the pieces of its strings put together."""
-    return {
-        name: {key: "".join(pieces) for key, pieces in value.items()} if isinstance(value, dict) else value
-        for name, value in call.items()
+    """A tool call with the pieces of its strings put together; some servers leave out empty arguments."""
+    parts = {
+        kind: {name: "".join(pieces) for name, pieces in call[kind].items()}
+        for kind in ("function", "custom")
+        if kind in call
     }
+    if "function" in parts and not parts["function"].get("arguments"):
+        parts["function"]["arguments"] = "{}"
+    return call | parts
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

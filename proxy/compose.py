@@ -28,6 +28,10 @@ PENDING_MAX = 256
 """Requests whose memory goes on catching up after they stopped waiting; past this new ones pass through at once."""
 
 
+class CatchingUpError(Exception):
+    """Memory is still reading this conversation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Composition:
     """What goes upstream, and what is said of it. Token counts are 0 where memory failed before counting."""
@@ -81,6 +85,7 @@ class Composer:
         self._memory_timeout_s = memory_timeout_s
         self._compact_timeout_s = compact_timeout_s
         self._pending: set[asyncio.Task[Any]] = set()
+        self._behind: set[str] = set()
         self._logged: set[str] = set()
 
     async def compose(self, request: ChatRequest, options: Options) -> Composition:
@@ -90,8 +95,11 @@ class Composer:
         unchanged = Composition(request.body)
         try:
             tenant = await asyncio.wait_for(self._claim.tenant(options.credential), timeout_s)
-            unchanged = replace(unchanged, lineage=trace(request.messages, tenant, options.conversation))
-            return await self._patiently(self._with_memory(request, options, mode, unchanged), timeout_s)
+            lineage = trace(request.messages, tenant, options.conversation)
+            unchanged = replace(unchanged, lineage=lineage)
+            self._hurry(mode, lineage)
+            work = self._with_memory(request, options, mode, unchanged)
+            return await self._patiently(work, lineage.conversation, timeout_s)
         except Exception as error:  # the guard of "memory never breaks an answer"
             reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
             self._metrics.memory_errors.labels(reason).inc()
@@ -104,7 +112,14 @@ class Composer:
             task.cancel()
         await asyncio.gather(*self._pending, return_exceptions=True)
 
-    async def _patiently(self, work: Coroutine[Any, Any, Composition], timeout_s: float) -> Composition:
+    def _hurry(self, mode: str, lineage: Lineage) -> None:
+        """Raise CatchingUpError for an `auto` request of a conversation that another one waited for in vain."""
+        if mode == "auto" and lineage.conversation in self._behind:
+            raise CatchingUpError
+
+    async def _patiently(
+        self, work: Coroutine[Any, Any, Composition], conversation: str, timeout_s: float
+    ) -> Composition:
         """Wait for `work` so long; then let it go on by itself, for what it has learned serves the next request."""
         if len(self._pending) >= PENDING_MAX:
             work.close()
@@ -114,6 +129,8 @@ class Composer:
         task.add_done_callback(self._finished)
         await asyncio.wait({task}, timeout=timeout_s)
         if not task.done():
+            self._behind.add(conversation)
+            task.add_done_callback(lambda _: self._behind.discard(conversation))
             raise TimeoutError
         return task.result()
 
@@ -122,7 +139,7 @@ class Composer:
         if reason in self._logged:
             return
         self._logged.add(reason)
-        known = isinstance(error, TimeoutError | StoreError | EmbedderError)
+        known = isinstance(error, TimeoutError | CatchingUpError | StoreError | EmbedderError)
         log.warning("memory stood aside (%s); later ones are only counted", reason, exc_info=None if known else error)
 
     def _finished(self, task: asyncio.Task[Composition]) -> None:

@@ -45,6 +45,7 @@ class HotCache:
         hot = self._hot.get(conversation)
         if hot is None:
             hot = self._hot[conversation] = Hot(self._make())
+            self.account(conversation, hot)  # an empty one weighs too, and may never be learned into
         self._hot.move_to_end(conversation)
         return hot
 

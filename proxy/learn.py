@@ -57,18 +57,36 @@ class Learner:
         return done
 
     async def run(self) -> None:
-        """Learn for ever, one exchange after the other."""
+        """Learn for ever, one step of one exchange after the other; an unfinished one goes to the end of the queue."""
         while True:
             exchange, done = await self._queue.get()
-            learned = False
+            outcome: bool | None = False
             try:
-                learned = await self._learn(exchange)
+                outcome = await self._learn(exchange)
+                if outcome is None:
+                    outcome = await self._again(exchange, done)
             finally:
-                if not done.done():
-                    done.set_result(learned)
+                if outcome is not None:
+                    self._settle(done, outcome)
                 self._queue.task_done()
-                self._unlearned -= 1
                 self._metrics.learner_queue.set(self._queue.qsize())
+
+    async def _again(self, exchange: Exchange, done: asyncio.Future[bool]) -> bool | None:
+        """Back into the queue; where it is full, go on with this one until a place is free or it is learned."""
+        outcome: bool | None = None
+        while outcome is None:
+            try:
+                self._queue.put_nowait((exchange, done))
+            except asyncio.QueueFull:
+                outcome = await self._learn(exchange)
+            else:
+                return None
+        return outcome
+
+    def _settle(self, done: asyncio.Future[bool], learned: bool) -> None:
+        if not done.done():
+            done.set_result(learned)
+        self._unlearned -= 1
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until all that was offered is learned; returns how many were not in time."""
@@ -79,11 +97,13 @@ class Learner:
             log.warning("%d exchanges were not learned before the end", self._unlearned)
         return self._unlearned
 
-    async def _learn(self, exchange: Exchange) -> bool:
+    async def _learn(self, exchange: Exchange) -> bool | None:
+        """One step: True if that was all, False if it failed, None if more is left."""
         try:
             with self._metrics.stage("learn"):
-                if exchange.lineage is not None:
-                    await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at)
+                lineage, at = exchange.lineage, exchange.row.at
+                if lineage is not None and not await self._remember.learn(lineage, exchange.answer, at):
+                    return None
                 await self._store.record(exchange.conversation, encode_row(exchange.row), exchange.row.at)
         except LEARNING_ERRORS as error:
             self._metrics.learned.labels("failed").inc()

@@ -4,12 +4,12 @@ An epoch is a stretch of `epoch_tokens` of transcript. Within one, the cut stand
 end, so a provider's prefix cache holds. With x tokens of transcript before the user's turn,
 
     epoch = max(0, (x - window_tokens) // epoch_tokens)
-    cut   = the first user turn that begins at or after epoch · epoch_tokens
+    cut   = the first user turn that begins at or after epoch · epoch_tokens; nothing in epoch 0
 
 so the window before the user's turn is always between `window_tokens` and `window_tokens + epoch_tokens` (less at
-most the turns that straddle the boundary, up to the next user turn). It follows from the transcript alone: any replica cuts at the same place,
-and an edit before the cut moves it as a fresh conversation would. Prices come into it with the planner of a later
-version; until then `auto` compacts once the full history is over a configured size.
+most what lies between the boundary and the next user turn). It follows from the transcript alone: any replica cuts at
+the same place, and an edit before the cut moves it as a fresh conversation would. Prices come into it with the
+planner of a later version; until then `auto` compacts once the full history is over a configured size.
 """
 
 from bisect import bisect_left
@@ -61,11 +61,13 @@ def plan(mode: str, roles: Sequence[str], tokens: Sequence[int], other_tokens: i
     if asked < 0 or mode == "passthrough" or (mode == "auto" and full <= budget.compact_above_tokens):
         return whole
     begins = [0, *accumulate(tokens)]
-    epoch = max(0, (begins[asked] - budget.window_tokens) // budget.epoch_tokens)
+    epoch = (begins[asked] - budget.window_tokens) // budget.epoch_tokens
+    if epoch <= 0:  # all fits: nor is a greeting before the first user turn cut off
+        return whole
     cut = bisect_left(begins, epoch * budget.epoch_tokens)
     while cut < asked and roles[cut] != "user":
         cut += 1
-    return Layout(cut, asked, epoch) if 0 < cut <= asked else whole
+    return Layout(cut, asked, epoch)
 
 
 def _last_user(roles: Sequence[str]) -> int:

@@ -15,6 +15,8 @@ from starlette.types import Receive, Send
 from proxy.errors import BodyTooLargeError, ProxyError, UpstreamError
 from proxy.upstream import Headers, end_to_end
 
+_DONE = b"[DONE]"
+
 
 class ClientGoneError(Exception):
     """The client hung up."""
@@ -72,12 +74,13 @@ async def relay(
     try:
         headers = [*end_to_end(response.headers.raw), *extra]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        held = b""
+        held = tail = b""
         async for chunk in _chunks(response.stream):
             if held:
                 await send({"type": "http.response.body", "body": held, "more_body": True})
             read_along(chunk)
-            held = chunk if _may_be_last(response, chunk) else b""
+            held = chunk if _may_be_last(response, tail + chunk) else b""
+            tail = (tail + chunk)[1 - len(_DONE) :]
             if not held:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await before_end()
@@ -86,10 +89,13 @@ async def relay(
         await response.aclose()
 
 
-def _may_be_last(response: httpx.Response, chunk: bytes) -> bool:
-    """A chunk that could end the answer: of a stream only one with [DONE], so that no token is ever held back."""
+def _may_be_last(response: httpx.Response, heard: bytes) -> bool:
+    """A chunk that could end the answer: of a stream only one with [DONE], so that no token is ever held back.
+
+    `heard` begins a few bytes before the chunk, since the mark may be cut in two.
+    """
     if response.headers.get("content-type", "").startswith("text/event-stream"):
-        return b"[DONE]" in chunk
+        return _DONE in heard
     return True
 
 

@@ -39,6 +39,12 @@ EXCERPT_CHARS = 300
 _BLOCK_TURNS = 64
 """How many turns are looked up in one go, from log or embedder; the event loop gets a breath between two."""
 
+_TEXTS_PER_CALL = 16
+
+LEARNED_TURNS_MAX = 32
+"""New turns that one call of `learn` takes."""
+
+_BUSY_WAIT_S = 0.05
 _SAVE_TRIES = 5
 
 
@@ -75,6 +81,7 @@ class Remember:
         hot = self._hot.of(lineage.conversation)
         async with hot.lock:
             await self._refresh(hot, lineage.conversation)
+            self._hot.account(lineage.conversation, hot)
             return continued(lineage, hot.heads)
 
     def phase(self, conversation: str) -> str:
@@ -105,42 +112,57 @@ class Remember:
         digests = [head.digest for head in lineage.stored[start:]]
         return [read_message(record.message) for record in await self._records(lineage.conversation, digests)]
 
-    async def learn(self, lineage: Lineage, answer: Message | None, at: float) -> None:
+    async def learn(self, lineage: Lineage, answer: Message | None, at: float) -> bool:
         """Append what is new of a transcript and its answer to the log; `at` in unix seconds.
 
-        Turns sent under an explicit id that has moved on meanwhile (two requests at once) follow the new head.
+        One call takes a bounded step: False says that the conversation is busy or that more is left, and asks to be
+        called again, so that a long import does not keep others waiting. Turns sent under an explicit id that has
+        moved on meanwhile (two requests at once) follow the new head.
         """
         hot = self._hot.of(lineage.conversation)
-        async with hot.lock:
-            for _ in range(_SAVE_TRIES):
-                current = lineage
-                if lineage.explicit:
-                    await self._refresh(hot, lineage.conversation)
-                    current = continued(as_sent(lineage), hot.heads)
-                whole = extended(current, answer) if answer is not None else current
-                if whole.length == 0 or await self._write(hot, whole, at, answered=answer is not None):
-                    return
+        try:
+            async with asyncio.timeout(_BUSY_WAIT_S):
+                await hot.lock.acquire()
+        except TimeoutError:
+            return False
+        try:
+            return await self._learn_step(hot, lineage, answer, at)
+        finally:
+            hot.lock.release()
+
+    async def _learn_step(self, hot: Hot, lineage: Lineage, answer: Message | None, at: float) -> bool:
+        for _ in range(_SAVE_TRIES):
+            current = lineage
+            if lineage.explicit:
+                await self._refresh(hot, lineage.conversation)
+                current = continued(as_sent(lineage), hot.heads)
+            whole = extended(current, answer) if answer is not None else current
+            reached = min(hot.stored, hot.fold.shared(whole.digests))
+            turns = min(whole.length, reached + LEARNED_TURNS_MAX)
+            if turns == 0 or await self._write(hot, whole, turns, at, answered=answer is not None):
+                return turns == whole.length
         raise StoreError("a conversation was written by others each time that this process tried")
 
-    async def _write(self, hot: Hot, lineage: Lineage, at: float, *, answered: bool) -> bool:
-        await self._catch_up(hot, lineage, lineage.length)
-        hot.cut(lineage.length)
-        first = hot.stored
-        turns = _own_turns(lineage, first)
+    async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: bool) -> bool:
+        """Bring the log to the first `until` turns of the lineage; False if someone else moved its head."""
+        await self._catch_up(hot, lineage, until)
+        hot.cut(hot.fold.shared(lineage.digests))
+        first = min(hot.stored, until)
+        turns = _own_turns(lineage, first)[: until - first]
         parents = [hot.fold.digests[first - 1] if first else lineage.root, *(turn.digest for turn in turns)]
         entries = [
             Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, answered and seq == lineage.length))
             for seq, (turn, parent) in enumerate(zip(turns, parents, strict=False), start=first + 1)
         ]
         await self._store.append(lineage.conversation, entries)
-        hot.stored = lineage.length
-        return await self._save(hot, lineage)
+        hot.stored = max(hot.stored, until)
+        return await self._save(hot, lineage, until)
 
-    async def _save(self, hot: Hot, lineage: Lineage) -> bool:
+    async def _save(self, hot: Hot, lineage: Lineage, turns: int) -> bool:
         """Move the head. Where the transcript is the client's, the last writer wins: it is only a cache there."""
-        state = encode_state(hot.fold.state_at(lineage.length), self._embedder.name)
+        state = encode_state(hot.fold.state_at(turns), self._embedder.name)
         for _ in range(_SAVE_TRIES):
-            snapshot = Snapshot(hot.version + 1, hot.fold.digests[-1], lineage.length, state)
+            snapshot = Snapshot(hot.version + 1, hot.fold.digests[turns - 1], turns, state)
             if await self._store.save(lineage.conversation, snapshot):
                 hot.version += 1
                 return True
@@ -151,7 +173,10 @@ class Remember:
 
     async def _version(self, conversation: str) -> int:
         snapshot = await self._store.load(conversation)
-        return 0 if snapshot is None else snapshot.version
+        if snapshot is None:
+            return 0
+        decode_state(snapshot.state, self._embedder.name)  # raises: what a newer isocost wrote is not overwritten
+        return snapshot.version
 
     async def _refresh(self, hot: Hot, conversation: str) -> None:
         """Bring `hot` to the stored head, which another process may have moved."""
@@ -194,7 +219,7 @@ class Remember:
 
     async def _embed_turns(self, hot: Hot, turns: Sequence[Turn]) -> None:
         pieces = [chunks(turn.text) for turn in turns]
-        vectors = await self._embedder.embed([piece for turn in pieces for piece in turn])
+        vectors = await self._embed([piece for turn in pieces for piece in turn])
         start = 0
         for turn, texts in zip(turns, pieces, strict=True):
             rows = quantise(vectors[start : start + len(texts)])
@@ -202,6 +227,12 @@ class Remember:
             message = read_message(turn.message)
             hot.heads.append(Head(turn.role, turn.fingerprint, turn.digest, self._count(message)))
             start += len(texts)
+
+    async def _embed(self, texts: Sequence[str]) -> Vectors:
+        """In small calls, so that a question of another conversation waits for one of them and not for all."""
+        parts = [texts[start : start + _TEXTS_PER_CALL] for start in range(0, len(texts), _TEXTS_PER_CALL)]
+        found = [await self._embedder.embed(part) for part in parts]
+        return np.concatenate(found) if found else np.zeros((0, self._embedder.dimension), np.float32)
 
     def _fold_record(self, hot: Hot, digest: bytes, record: Record) -> None:
         hot.fold.append(digest, record.rows(), chunks(record.text), is_input=record.role == "user")

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import hashlib
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ IMAGE_TOKENS = 765
 
 _PIECE_CHARS = 20_000
 """Longer texts are counted in pieces: the byte-pair merge of one endless word is more than linear."""
+
+DEFAULT_ENCODING = "o200k_base"
 
 INLINE_CHARS_MAX = 20_000
 """More than this is counted in a thread; below it the hand-over costs more than the counting (some 4 ms)."""
@@ -79,10 +82,22 @@ def load_encoding(name: str) -> tiktoken.Encoding:
 
     Takes about .5 s and 60 MB the first time; raises VocabularyError.
     """
-    vocabulary = VOCABULARIES.get(name)
-    if vocabulary is None:
+    if name not in VOCABULARIES:
         raise VocabularyError(f"unknown encoding {name!r}: choose one of {', '.join(sorted(VOCABULARIES))}")
-    ranks = gzip.decompress(files("proxy").joinpath("assets", f"{name}.tiktoken.gz").read_bytes())
+    try:
+        packed = files("proxy").joinpath("assets", f"{name}.tiktoken.gz").read_bytes()
+    except OSError:
+        raise VocabularyError(f"the vocabulary {name} is missing: install isocost again") from None
+    return encoding_from(name, packed)
+
+
+def encoding_from(name: str, packed: bytes) -> tiktoken.Encoding:
+    """An encoding from its gzipped ranks; raises VocabularyError if they are not those that tiktoken publishes."""
+    vocabulary = VOCABULARIES[name]
+    try:
+        ranks = gzip.decompress(packed)
+    except (OSError, EOFError, zlib.error):
+        ranks = b""
     if hashlib.sha256(ranks).hexdigest() != vocabulary.sha256:
         raise VocabularyError(f"the vocabulary {name} of this installation was altered: install isocost again")
     return tiktoken.Encoding(
@@ -100,6 +115,7 @@ class TokenCounter:
         self._encodings = encodings
         self._cached_max = cached_max
         self._counts: OrderedDict[tuple[str, bytes], int] = OrderedDict()
+        self._loaded: set[str] = set()
         self._encoding = lru_cache(maxsize=1_024)(self._find_encoding)
 
     def text(self, text: str, model: str = "") -> int:
@@ -120,7 +136,9 @@ class TokenCounter:
         encoding = self._encoding(model)
         counts = self._known(encoding, messages)
         new = {m.fingerprint: m for m in messages if m.fingerprint not in counts}
-        if sum(len(message.text) for message in new.values()) > INLINE_CHARS_MAX:
+        unloaded = encoding not in self._loaded
+        self._loaded.add(encoding)
+        if unloaded or sum(len(message.text) for message in new.values()) > INLINE_CHARS_MAX:
             counted = await asyncio.to_thread(_count_all, encoding, list(new.values()))
         else:
             counted = _count_all(encoding, list(new.values()))
@@ -152,7 +170,7 @@ class TokenCounter:
 
     def _find_encoding(self, model: str) -> str:
         matching = (name for pattern, name in self._encodings.items() if fnmatchcase(model, pattern))
-        return next(matching, "o200k_base")
+        return next(matching, DEFAULT_ENCODING)
 
 
 def _count_all(encoding: str, messages: Sequence[Message]) -> list[int]:

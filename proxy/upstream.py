@@ -31,6 +31,8 @@ _REPLACED = (b"host", b"content-length", b"expect")
 """Ours to say. An expectation was met when the body came to us; to hold it back again can wait for ever."""
 
 _KEEPALIVE_S = 30.0
+_PIECE_BYTES = 2**18
+"""Larger bodies are written in pieces of this size: in one go they would hold up the event loop (aiohttp warns)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Upstream:
                 method,
                 self._target.url(path, query),
                 headers=self._outgoing(headers, body),
-                content=body,
+                content=_in_pieces(body) if isinstance(body, bytes) and len(body) > _PIECE_BYTES else body,
                 extensions={"timeout": self._timeouts},
             )
             return await self._transport.handle_async_request(request)
@@ -112,6 +114,11 @@ class Upstream:
         if self._target.key and not any(name == b"authorization" for name, _ in kept):
             kept.append((b"authorization", b"Bearer " + self._target.key.encode()))
         return kept
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]
 
 
 def raw_path(scope: Mapping[str, Any]) -> str:
