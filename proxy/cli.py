@@ -5,13 +5,13 @@ import logging
 import os
 import signal
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 import uvicorn
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 
 from config.settings import Settings, load_settings
@@ -27,13 +27,18 @@ from proxy.demo.show import run_demo
 from proxy.ledger import Row, decode_row
 
 app = cyclopts.App(
-    name="isocost", help="OpenAI-compatible proxy that makes every turn of a conversation cost the same."
+    name="isocost",
+    help="OpenAI-compatible proxy that makes every turn of a conversation cost the same.",
+    version=lambda: metadata.version("isocost"),
 )
 models = cyclopts.App(name="models", help="Embedding models: list, check, quantise.")
 app.command(models)
-console = Console()
+PIPED_COLUMNS = 160
+"""A table that goes into a file or a pipe is not cut to the 80 columns of a terminal that is not there."""
 
 LISTED = 50
+console = Console(width=None if sys.stdout.isatty() else PIPED_COLUMNS)
+
 Flag = cyclopts.Parameter(show_default=False)
 
 
@@ -205,6 +210,5 @@ def _print_models(found: list[ModelInfo]) -> None:
 
 
 def _log_to_stderr(level: str) -> None:
-    handler = RichHandler(console=Console(stderr=True), show_path=False)
-    logging.basicConfig(level=level.upper(), format="%(message)s", handlers=[handler])
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel("WARNING")  # it tells of each call to an embeddings server

@@ -91,7 +91,7 @@ class ChatPipeline:
                 "POST", raw_path(scope), scope["query_string"], _readable(headers), composition.body
             )
         except ProxyError as error:
-            self._offer(outcome, None, error.status)
+            self.offer(outcome, None, error.status)
             await send_error(error, send, report(outcome))
             return
         collector = Collector(
@@ -107,7 +107,7 @@ class ChatPipeline:
         finally:
             reading.offer()  # a plain call: a hang-up has cancelled this task, and an await would raise again
 
-    def _offer(self, outcome: Outcome, collector: Collector | None, status: int) -> asyncio.Future[bool] | None:
+    def offer(self, outcome: Outcome, collector: Collector | None, status: int) -> asyncio.Future[bool] | None:
         """Leave the exchange to the learner: the whole of it, or without an answer that was cut or refused."""
         made = outcome.composition
         self._metrics.requests.labels(made.mode, status).inc()
@@ -157,7 +157,7 @@ class _Reading:
         if self._offered:
             return None
         self._offered = True
-        return self._pipeline._offer(self._outcome, self._collector, self._status)
+        return self._pipeline.offer(self._outcome, self._collector, self._status)
 
     async def before_end(self) -> None:
         self._collector.end()

@@ -156,4 +156,4 @@ async def test_two_users_with_one_embedder_do_not_share_an_explicit_conversation
                 await client.chat.completions.create(model=MODEL, messages=asked(f"I am {key}."))
                 assert len(pair.forwarded()) == 1
                 await client.chat.completions.create(model=MODEL, messages=asked("Go on."))
-                assert [message["content"] for message in pair.forwarded()][0] == f"I am {key}."
+                assert pair.forwarded()[0]["content"] == f"I am {key}."

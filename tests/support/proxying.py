@@ -10,7 +10,7 @@ import re
 import sysconfig
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from config.settings import Settings
 from proxy.app import Given, create_app
 from proxy.demo.recorder import Recorder
 from proxy.demo.serving import serve_app
+from tests.support import upstreams
 from tests.support.embedders import HashedWordsEmbedder
 
 pytest_plugins = ["tests.support.redis_server"]
@@ -74,11 +75,27 @@ async def proxied(
     """Serve `app` and the proxy in front of it; hashed words embed unless `given` says otherwise."""
     recorder = Recorder(app)
     parts = Given(embedder=HashedWordsEmbedder()) if given is None else given
-    async with serve_app(recorder) as upstream_port, quick_client() as client:
-        upstream_url = f"http://127.0.0.1:{upstream_port}"
+    async with quick_client() as client, _stopped_at_once() as enter:
+        upstream_url = f"http://127.0.0.1:{await enter(serve_app(recorder, stop_timeout_s=1))}"
         loaded = Settings.model_validate({"upstream": upstream_url, "store": store, **settings})
-        async with serve_app(create_app(loaded, parts), stop_timeout_s=1) as port:
-            yield Proxied(f"http://127.0.0.1:{port}", upstream_url, recorder, client)
+        port = await enter(serve_app(create_app(loaded, parts), stop_timeout_s=1))
+        yield Proxied(f"http://127.0.0.1:{port}", upstream_url, recorder, client)
+
+
+@asynccontextmanager
+async def _stopped_at_once() -> AsyncIterator[Callable[[AbstractAsyncContextManager[int]], Awaitable[int]]]:
+    """Servers entered one after the other and left all at once: each takes .2 s to stop, in every test."""
+    entered: list[AbstractAsyncContextManager[int]] = []
+
+    async def enter(server: AbstractAsyncContextManager[int]) -> int:
+        port = await server.__aenter__()
+        entered.append(server)
+        return port
+
+    try:
+        yield enter
+    finally:
+        await asyncio.gather(*(server.__aexit__(None, None, None) for server in entered))
 
 
 def quick_client() -> httpx.AsyncClient:
@@ -102,6 +119,23 @@ def history(exchanges: int, *, words: int = 30, planted: Mapping[int, str] | Non
         messages.append({"role": "user", "content": (planted or {}).get(turn, f"Question {turn}: {said}")})
         messages.append({"role": "assistant", "content": f"Answer {turn}: {said}"})
     return messages
+
+
+COMPACT = {"x-isocost-mode": "compact"}
+THIN = {"x-isocost-conversation": "thin"}
+HELLO: list[Json] = [{"role": "user", "content": "hello"}]
+LONG: list[Json] = [*history(60), {"role": "user", "content": "What about word3x1?"}]
+"""Over every default budget, so that compact has something to leave out."""
+
+
+async def answered_unchanged(pair: Proxied, messages: list[Json], headers: Mapping[str, str]) -> httpx.Response:
+    """Send it; the upstream must get the client's bytes and the client the upstream's answer."""
+    response: httpx.Response = await pair.chat(messages, headers=headers)
+    assert response.status_code == 200
+    assert response.json() == upstreams.ANSWER
+    assert response.headers["x-isocost-mode"] == "passthrough"
+    assert pair.recorder.body == response.request.content
+    return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +172,24 @@ async def serving(folder: Path, port: int, flags: Sequence[str], **environ: str)
         if handle.returncode is None:
             handle.kill()
         await handle.wait()
+
+
+async def run_isocost(folder: Path, *words: str, within_s: float = 120.0, **environ: str) -> tuple[int, str, str]:
+    """Run a command of `isocost` to its end, `folder` its home: exit status, output, errors."""
+    handle = await asyncio.create_subprocess_exec(
+        isocost_command(),
+        *words,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, errors = await asyncio.wait_for(handle.communicate(), within_s)
+    finally:
+        if handle.returncode is None:
+            handle.kill()
+            await handle.wait()
+    return await handle.wait(), output.decode(), errors.decode()
 
 
 def isocost_command() -> str:

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -77,14 +76,14 @@ def echo() -> ASGIApp:
     return app
 
 
-def canned(body: bytes, *, status: int = 200, headers: Headers = JSON, cut: int = 0) -> ASGIApp:
-    """Answers with these bytes, in pieces of `cut` bytes if it is not 0."""
+def canned(body: bytes, *, status: int = 200, headers: Headers = JSON, cut: int = 0, pause_s: float = 0.0) -> ASGIApp:
+    """Answers with these bytes, in pieces of `cut` bytes if it is not 0, and a pause after each."""
     pieces = [body[at : at + cut] for at in range(0, len(body), cut)] if cut else [body]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _body(receive)
-            await _answer(send, status, headers, pieces)
+            await _answer(send, status, headers, pieces, pause_s)
 
     return app
 
@@ -124,9 +123,9 @@ def gzipped() -> ASGIApp:
     return canned(gzip.compress(json.dumps(ANSWER).encode(), mtime=0), headers=headers)
 
 
-def odd_sse(cut: int) -> ASGIApp:
-    """ODD_SSE in pieces of `cut` bytes."""
-    return canned(ODD_SSE, headers=SSE, cut=cut)
+def odd_sse(cut: int, pause_s: float = 0.0) -> ASGIApp:
+    """ODD_SSE in pieces of `cut` bytes; with a pause they also arrive as such."""
+    return canned(ODD_SSE, headers=SSE, cut=cut, pause_s=pause_s)
 
 
 def tool_call_stream() -> ASGIApp:
@@ -160,7 +159,8 @@ def never_answers(asked: asyncio.Event, gone: asyncio.Event, *, first: bytes = b
             return
         await _body(receive)
         if scope["method"] != "POST":
-            return await _answer(send, 200, JSON, [b"{}"])
+            await _answer(send, 200, JSON, [b"{}"])
+            return
         asked.set()
         if first:
             await send({"type": "http.response.start", "status": 200, "headers": list(SSE)})
@@ -182,9 +182,9 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _answer(send: Send, status: int, headers: Headers, pieces: list[bytes]) -> Any:
+async def _answer(send: Send, status: int, headers: Headers, pieces: list[bytes], pause_s: float = 0.0) -> None:
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     for piece in pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await asyncio.sleep(0)  # lets each piece leave by itself
+        await asyncio.sleep(pause_s)  # even 0 lets each piece leave by itself
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,266 @@
+"""What is forwarded: the client's own messages in an order that upstreams take, a budget kept, a fence that holds."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory_core.transcript import common_prefix
+from proxy.assemble import NOTHING, Quote, Rendered, messages, render_block, render_recall
+from proxy.lineage import continued
+from proxy.plan import Budget, Layout, plan
+from proxy.tokens import TokenCounter
+from tests.support.grammar import conversations, grammar_faults
+from tests.support.messages import asks, chat, heads_of, replies, said, traced
+
+BLOCK, RECALL = "<memory>block</memory>", "<memory>recall</memory>"
+PLACEMENTS = st.sampled_from(["message", "system"])
+QUOTES = st.lists(
+    st.builds(Quote, st.integers(1, 99), st.integers(0, 3), st.sampled_from(["user", "assistant", "tool"]), st.text()),
+    max_size=12,
+)
+count = TokenCounter({}).text
+
+
+def assembled(sent, layout, *, stored=(), stored_turns=0, block="", recall="", placement="message"):
+    places = traced(sent).places
+    return messages(
+        sent,
+        places,
+        stored,
+        layout,
+        block=block,
+        recall=recall,
+        stored_turns=stored_turns,
+        block_placement=placement,
+    )
+
+
+def layouts_of(sent, window=0, epoch=12):
+    """A cut that leaves something out as soon as it can."""
+    turns = [message for message in sent if not message.is_system]
+    tokens = [5 for _ in turns]
+    return plan("compact", [turn.role for turn in turns], tokens, 0, Budget(0, window, epoch, 100, 0.5))
+
+
+def contents(raws):
+    return [json.loads(raw)["content"] for raw in raws]
+
+
+# --- messages
+
+
+def test_an_example_by_hand():
+    sent = [said("system", "S"), *chat("a", "b", "c", "d", "e")]
+    forwarded = assembled(sent, Layout(2, 4, 1), block=BLOCK, recall=RECALL)
+    assert contents(forwarded) == ["S", BLOCK, "c", "d", f"e\n\n{RECALL}"]
+    assert [json.loads(raw)["role"] for raw in forwarded] == ["system", "system", "user", "assistant", "user"]
+
+
+def test_without_block_and_recall_what_is_left_are_the_client_s_bytes():
+    sent = [said("system", "S"), *chat("a", "b", "c", "d", "e")]
+    assert assembled(sent, Layout(2, 4, 1)) == [sent[0].raw, *(message.raw for message in sent[3:])]
+
+
+@given(conversations(), st.integers(0, 60), PLACEMENTS, st.booleans(), st.booleans())
+def test_any_valid_conversation_stays_valid(sent, window, placement, with_block, with_recall):
+    assert grammar_faults(message.raw for message in sent) == []
+    layout = layouts_of(sent, window)
+    block, recall = BLOCK if with_block and layout.is_compact else "", RECALL if with_recall else ""
+    forwarded = assembled(sent, layout, block=block, recall=recall, placement=placement)
+    assert grammar_faults(forwarded) == []
+
+
+@given(conversations(), st.integers(0, 60), PLACEMENTS)
+def test_system_messages_are_unchanged_in_order_and_all_there(sent, window, placement):
+    layout = layouts_of(sent, window)
+    block = BLOCK if layout.is_compact else ""
+    forwarded = assembled(sent, layout, block=block, recall=RECALL, placement=placement)
+    systems = [message.raw for message in sent if message.is_system]
+    kept = [raw for raw in forwarded if json.loads(raw)["role"] in ("system", "developer")]
+    if not block:
+        assert kept == systems
+    elif placement == "message" or len(kept) > len(systems):  # no system message to stand in: one of its own
+        (own,) = [raw for raw in kept if json.loads(raw)["content"] == BLOCK]
+        assert [raw for raw in kept if raw != own] == systems
+    else:
+        (changed,) = [place for place, raw in enumerate(kept) if raw != systems[place]]
+        assert json.loads(kept[changed])["content"] == f"{json.loads(systems[changed])['content']}\n\n{BLOCK}"
+
+
+@given(conversations(), st.integers(0, 60))
+def test_the_window_is_the_client_s_bytes_but_for_the_recall(sent, window):
+    layout = layouts_of(sent, window)
+    forwarded = assembled(sent, layout, block=BLOCK if layout.is_compact else "", recall=RECALL)
+    turns = [message.raw for message in sent if not message.is_system]
+    kept = [raw for raw in forwarded if json.loads(raw)["role"] not in ("system", "developer")]
+    asked = layout.asked - layout.cut
+    assert len(kept) == len(turns) - layout.cut
+    assert [raw for place, raw in enumerate(kept) if place != asked] == [
+        raw for place, raw in enumerate(turns[layout.cut :]) if place != asked
+    ]
+    recalled, original = json.loads(kept[asked]), json.loads(turns[layout.asked])
+    assert recalled["role"] == original["role"] == "user"
+    if isinstance(original["content"], list):
+        assert recalled["content"] == [*original["content"], {"type": "text", "text": RECALL}]
+    else:
+        assert recalled["content"] == f"{original['content']}\n\n{RECALL}"
+
+
+@given(conversations(), st.integers(0, 60))
+def test_next_turn_the_same_prefix_is_sent_within_an_epoch(sent, window):
+    """What a provider's prefix cache lives on: only the recall at the end of the last user message is gone."""
+    layout = layouts_of(sent, window)
+    longer = [*sent, said("assistant", "more"), said("user", "next")] if sent[-1].role != "tool" else sent
+    later = layouts_of(longer, window)
+    if (later.cut, later.epoch) != (layout.cut, layout.epoch):
+        return
+    block = BLOCK if layout.is_compact else ""
+    now = assembled(sent, layout, block=block, recall=RECALL)
+    then = assembled(longer, later, block=block, recall=RECALL)
+    turns_before_question = layout.asked - layout.cut
+    systems = sum(json.loads(raw)["role"] in ("system", "developer") for raw in now)
+    assert common_prefix(now, then) >= min(turns_before_question, len(now) - systems)
+
+
+def test_recall_goes_to_the_last_user_message_before_a_tool_loop():
+    sent = [*chat("a", "b", "question"), asks("1", "2"), replies("2"), replies("1")]
+    forwarded = assembled(sent, Layout(2, 2, 1), recall=RECALL)
+    assert contents(forwarded) == [f"question\n\n{RECALL}", None, "42", "42"]
+
+
+def test_system_messages_from_the_cut_part_move_up_and_later_ones_stay():
+    s1, s2, s3 = (said("system", text) for text in ("first", "within", "late"))
+    a, b, c, d, e = chat("a", "b", "c", "d", "e")
+    forwarded = assembled([s1, a, s2, b, c, s3, d, e], Layout(2, 4, 1), block=BLOCK)
+    assert contents(forwarded) == ["first", "within", BLOCK, "c", "late", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("content", "with_block"),
+    [
+        ("S", f"S\n\n{BLOCK}"),
+        ([{"type": "text", "text": "S"}], [{"type": "text", "text": "S"}, {"type": "text", "text": BLOCK}]),
+    ],
+)
+def test_a_block_in_the_last_system_message(content, with_block):
+    sent = [said("system", "other"), said("developer", content), *chat("a", "b", "c")]
+    forwarded = assembled(sent, Layout(2, 2, 1), block=BLOCK, placement="system")
+    assert contents(forwarded) == ["other", with_block, "c"]
+    assert json.loads(forwarded[1])["role"] == "developer"
+
+
+def test_a_block_in_a_system_message_that_is_not_there_is_one_of_its_own():
+    forwarded = assembled(chat("a", "b", "c"), Layout(2, 2, 1), block=BLOCK, placement="system")
+    assert contents(forwarded) == [BLOCK, "c"]
+
+
+# --- thin clients
+
+
+def thin(sent, stored_chat, cut):
+    """What is forwarded for a thin request on a stored conversation, cut there."""
+    stored_lineage = traced(stored_chat, "mine")
+    lineage = continued(traced(sent, "mine"), heads_of(stored_lineage))
+    held = len(lineage.stored)
+    asked = max(place for place, role in enumerate(lineage.roles) if role == "user")
+    return messages(
+        sent,
+        lineage.places,
+        stored_chat[cut:held],
+        Layout(cut, asked, 1),
+        block=BLOCK if cut else "",
+        recall=RECALL,
+        stored_turns=held,
+        block_placement="message",
+    )
+
+
+def test_a_thin_client_s_earlier_turns_come_from_the_log():
+    sent = [said("system", "S"), said("user", "e"), said("developer", "late")]
+    assert contents(thin(sent, chat("a", "b", "c", "d"), 0)) == ["S", "a", "b", "c", "d", f"e\n\n{RECALL}", "late"]
+    assert contents(thin(sent, chat("a", "b", "c", "d"), 2)) == ["S", BLOCK, "c", "d", f"e\n\n{RECALL}", "late"]
+    assert contents(thin(sent, chat("a", "b", "c", "d"), 4)) == ["S", BLOCK, f"e\n\n{RECALL}", "late"]
+
+
+def test_a_thin_client_that_sends_tool_replies_has_its_question_in_the_log():
+    sent = [replies("1"), said("system", "S")]
+    stored_chat = [*chat("a", "b", "question"), asks("1")]
+    for cut, expected in ((0, ["a", "b"]), (2, [BLOCK])):
+        forwarded = thin(sent, stored_chat, cut)
+        assert contents(forwarded) == [*expected, f"question\n\n{RECALL}", None, "42", "S"]
+        assert grammar_faults(forwarded) == []
+
+
+def test_a_client_that_keeps_a_window_is_cut_within_it_or_before_it():
+    sent = chat("a", "b", "c", "d", "e")[2:]
+    assert contents(thin(sent, chat("a", "b", "c", "d"), 0)) == ["a", "b", "c", "d", f"e\n\n{RECALL}"]
+    assert contents(thin(sent, chat("a", "b", "c", "d"), 2)) == [BLOCK, "c", "d", f"e\n\n{RECALL}"]
+    assert contents(thin(sent, chat("a", "b", "c", "d"), 4)) == [BLOCK, f"e\n\n{RECALL}"]
+
+
+# --- rendering
+
+
+@given(QUOTES, st.integers(0, 400), st.booleans())
+def test_the_budget_is_kept_in_tokens(quotes, tokens_max, is_block):
+    rendered = render_block(quotes, 7, tokens_max, count) if is_block else render_recall(quotes, tokens_max, count)
+    assert rendered == NOTHING or count(rendered.text) <= tokens_max
+    assert set(rendered.quotes) <= set(quotes)
+    for quote in rendered.quotes:
+        assert quote.line in rendered.text
+
+
+@given(QUOTES)
+def test_the_best_come_first_and_stand_in_the_order_of_the_log(quotes):
+    everything = render_recall(quotes, 10**9, count).quotes
+    assert sorted(everything, key=lambda quote: (quote.turn, quote.chunk)) == list(everything)
+    assert len(everything) == len(quotes)
+
+
+def test_what_does_not_fit_is_skipped_for_what_does():
+    quotes = [Quote(9, 0, "user", "long " * 200), Quote(3, 0, "user", "short"), Quote(1, 0, "user", "brief")]
+    assert [quote.turn for quote in render_recall(quotes, 100, count).quotes] == [1, 3]
+    assert render_recall(quotes[:1], 100, count) == NOTHING
+    assert render_recall([], 100, count) == NOTHING
+
+
+def test_the_block_says_how_much_is_missing_and_both_say_that_they_quote():
+    quotes = [Quote(2, 1, "assistant", " The code is 7431.\n")]
+    block = render_block(quotes, 40, 200, count)
+    assert "first 40 turns" in block.text
+    assert "[2 assistant, part 2] The code is 7431.\n</memory>" in block.text
+    for text in (block.text, render_recall(quotes, 200, count).text):
+        assert "not" in text.splitlines()[0] or "never" in text.splitlines()[0]
+        assert text.startswith("<memory note=")
+        assert text.endswith("</memory>")
+    assert block == Rendered(block.text, tuple(quotes))
+
+
+TAG = re.compile(r"<\s*/?\s*memory\b", re.IGNORECASE)
+CLOSINGS = [
+    "</memory>",
+    "</MEMORY >",
+    "<memory>",
+    "< / memory>",
+    "</\nmemory>",
+    "<</memory>",
+    "</</memory>memory>",
+    "</memory\n>",
+]
+
+
+@given(st.lists(st.sampled_from([*CLOSINGS, "<", "/", "</", "memory", ">", " ", "a", "_"]), max_size=12).map("".join))
+def test_nothing_quoted_closes_or_opens_the_fence(text):
+    for quote in (Quote(1, 0, "user", text), Quote(1, 0, text, "hello")):
+        rendered = render_recall([quote], 10**6, count).text
+        assert len(TAG.findall(rendered)) == 2
+        assert rendered.count("</memory>") == 1
+
+
+def test_what_looks_like_the_fence_but_is_none_is_quoted_as_it_is():
+    assert Quote(1, 0, "user", "if a <memory_size and b</memoryless> in memory>").line.endswith(
+        "if a <memory_size and b</memoryless> in memory>"
+    )

@@ -1,0 +1,175 @@
+"""The learner: one writer, a bounded queue, and no failure that ends it."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from memory_core.state import Capacities
+from memory_core.stores import open_store
+from proxy.learn import Exchange, Learner
+from proxy.ledger import Row, decode_row
+from proxy.metrics import Metrics
+from proxy.remember import LEARNED_TURNS_MAX, Remember
+from tests.support.embedders import GatedEmbedder
+from tests.support.messages import chat, said, traced
+from tests.support.stores import FailingStore
+
+
+class Bench:
+    """A learner with its parts at hand; `running` runs it for a block."""
+
+    def __init__(self, inner, *, queue_max=100):
+        self.store = FailingStore(inner, [])
+        self.embedder = GatedEmbedder()
+        self.metrics = Metrics()
+        remember = Remember(
+            self.store, self.embedder, count=lambda _: 1, capacities=Capacities(), cache_bytes_max=10**8
+        )
+        self.learner = Learner(remember, self.store, self.metrics, queue_max=queue_max)
+
+    def counted(self, outcome):
+        return self.metrics.registry.get_sample_value("isocost_learned_total", {"outcome": outcome}) or 0
+
+    @property
+    def queued(self):
+        return self.metrics.registry.get_sample_value("isocost_learner_queue")
+
+    @asynccontextmanager
+    async def running(self):
+        task = asyncio.create_task(self.learner.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.fixture
+async def bench():
+    store = await open_store("memory://")
+    yield Bench(store)
+    await store.aclose()
+
+
+def exchange(*texts, answer="fine", turn=1):
+    lineage = traced(chat(*texts))
+    row = Row(at=5.0, turn=turn, model="m", mode="auto", full_tokens=1, sent_tokens=1, overhead_ms=0)
+    return Exchange(lineage.conversation, lineage, said("assistant", answer) if answer else None, row)
+
+
+async def soon(future):
+    return await asyncio.wait_for(future, 5)
+
+
+async def test_what_is_offered_is_learned_and_written_in_the_ledger(bench):
+    offered = exchange("a")
+    async with bench.running():
+        assert await soon(bench.learner.offer(offered)) is True
+    digests = traced(chat("a", "fine")).digests
+    assert await bench.store.known(offered.conversation, digests) == [True, True]
+    assert [decode_row(row) for row in await bench.store.rows(offered.conversation, 9)] == [offered.row]
+    assert (bench.counted("learned"), bench.queued) == (1, 0)
+
+
+async def test_an_exchange_without_a_transcript_is_a_row_only(bench):
+    whole = exchange("a")
+    async with bench.running():
+        assert await soon(bench.learner.offer(Exchange(whole.conversation, None, None, whole.row)))
+    assert len(await bench.store.rows(whole.conversation, 9)) == 1
+    assert await bench.store.load(whole.conversation) is None
+
+
+async def test_a_full_queue_drops_and_counts_and_never_waits(bench):
+    bench = Bench(bench.store, queue_max=2)
+    offered = [bench.learner.offer(exchange(f"turn {number}")) for number in range(5)]
+    assert [future.done() for future in offered] == [False, False, True, True, True]
+    assert [future.result() for future in offered[2:]] == [False] * 3
+    assert (bench.counted("dropped"), bench.queued) == (3, 2)
+    async with bench.running():
+        assert [await soon(future) for future in offered] == [True, True, False, False, False]
+    assert bench.queued == 0
+
+
+@pytest.mark.parametrize("failing", ["append", "read", "save", "record"])
+async def test_a_failing_store_is_counted_and_the_learner_goes_on(bench, failing):
+    async with bench.running():
+        bench.store.failing = {failing}
+        assert await soon(bench.learner.offer(exchange("a"))) is False
+        bench.store.failing = set()
+        assert await soon(bench.learner.offer(exchange("a", "fine", "b"))) is True
+    assert (bench.counted("failed"), bench.counted("learned")) == (1, 1)
+    lineage = traced(chat("a", "fine", "b", "fine"))
+    assert all(await bench.store.known(lineage.conversation, lineage.digests))
+
+
+async def test_a_failing_embedder_is_counted_and_the_learner_goes_on(bench):
+    bench.embedder.poison = frozenset(["bad"])
+    async with bench.running():
+        assert await soon(bench.learner.offer(exchange("bad"))) is False
+        assert await soon(bench.learner.offer(exchange("good"))) is True
+    assert (bench.counted("failed"), bench.counted("learned")) == (1, 1)
+
+
+async def test_a_bug_is_logged_with_its_trace_and_the_learner_goes_on(bench, caplog):
+    odd = exchange("secret words")
+    broken = Exchange(odd.conversation, odd.lineage, odd.answer, None)  # no row: an AttributeError deep inside
+    async with bench.running():
+        assert await soon(bench.learner.offer(broken)) is False
+        assert await soon(bench.learner.offer(exchange("good"))) is True
+    assert bench.counted("failed") == 1
+    assert "Traceback" in caplog.text
+    assert "secret words" not in caplog.text
+
+
+async def test_a_long_import_lets_others_in_between(bench):
+    long = exchange(*(f"turn {number}" for number in range(5 * LEARNED_TURNS_MAX)), answer=None)
+    async with bench.running():
+        slow, quick = bench.learner.offer(long), bench.learner.offer(exchange("quick"))
+        await soon(quick)
+        assert not slow.done()
+        assert await soon(slow)
+    assert all(await bench.store.known(long.conversation, long.lineage.digests))
+    assert (bench.counted("learned"), bench.queued) == (2, 0)
+
+
+async def test_a_long_import_beside_a_full_queue_is_learned_all_the_same(bench):
+    bench = Bench(bench.store, queue_max=1)
+    long = exchange(*(f"turn {number}" for number in range(5 * LEARNED_TURNS_MAX)), answer=None)
+    bench.embedder.gate.clear()
+    async with bench.running():
+        slow = bench.learner.offer(long)
+        await asyncio.wait_for(bench.embedder.started.wait(), 5)
+        waiting = bench.learner.offer(exchange("waiting"))
+        bench.embedder.gate.set()
+        assert await soon(slow)
+        assert await soon(waiting)
+        assert await bench.learner.drain(5) == 0
+
+
+# --- the end
+
+
+async def test_draining_waits_for_all_and_says_that_none_is_left(bench):
+    async with bench.running():
+        for number in range(10):
+            bench.learner.offer(exchange(f"turn {number}"))
+        assert await bench.learner.drain(5) == 0
+        assert bench.counted("learned") == 10
+        assert await bench.learner.drain(0) == 0
+
+
+async def test_draining_is_bounded_and_counts_the_one_that_hangs(bench):
+    bench.embedder.gate.clear()
+    async with bench.running():
+        hanging, waiting = (bench.learner.offer(exchange(text)) for text in "ab")
+        await asyncio.wait_for(bench.embedder.started.wait(), 5)
+        assert await asyncio.wait_for(bench.learner.drain(0.05), 5) == 2
+    assert hanging.result() is False
+    assert not waiting.done()
+
+
+async def test_draining_a_learner_that_does_not_run_is_bounded_too(bench):
+    bench.learner.offer(exchange("a"))
+    assert await asyncio.wait_for(bench.learner.drain(0.05), 5) == 1

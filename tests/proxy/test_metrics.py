@@ -1,0 +1,47 @@
+"""The names on /metrics are part of the outside."""
+
+import pytest
+
+from proxy.metrics import Metrics
+
+
+def test_the_names_and_labels_that_dashboards_are_built_on():
+    metrics = Metrics()
+    metrics.requests.labels("compact", 200).inc()
+    metrics.tokens.labels("full").inc(100)
+    metrics.tokens.labels("sent").inc(40)
+    metrics.memory_errors.labels("timeout").inc()
+    metrics.learned.labels("dropped").inc()
+    metrics.learner_queue.set(3)
+    metrics.late_acks.inc()
+    metrics.overhead.observe(0.003)
+    with metrics.stage("recall"):
+        pass
+    lines = metrics.render().decode().splitlines()
+    for line in (
+        'isocost_requests_total{mode="compact",status="200"} 1.0',
+        'isocost_tokens_total{kind="full"} 100.0',
+        'isocost_tokens_total{kind="sent"} 40.0',
+        'isocost_memory_errors_total{reason="timeout"} 1.0',
+        'isocost_learned_total{outcome="dropped"} 1.0',
+        "isocost_learner_queue 3.0",
+        "isocost_late_acknowledgements_total 1.0",
+        'isocost_overhead_seconds_bucket{le="0.005"} 1.0',
+        'isocost_overhead_seconds_bucket{le="0.0025"} 0.0',
+        'isocost_stage_seconds_count{stage="recall"} 1.0',
+    ):
+        assert line in lines
+
+
+def test_a_stage_that_fails_is_timed_and_its_error_passes():
+    metrics = Metrics()
+    with pytest.raises(KeyError), metrics.stage("count"):
+        raise KeyError
+    assert metrics.registry.get_sample_value("isocost_stage_seconds_count", {"stage": "count"}) == 1
+
+
+def test_two_applications_live_in_one_process():
+    one, other = Metrics(), Metrics()
+    one.late_acks.inc()
+    assert "isocost_late_acknowledgements_total 1.0" in one.render().decode()
+    assert "isocost_late_acknowledgements_total 0.0" in other.render().decode()

@@ -1,0 +1,182 @@
+"""Bytes as they came, the last ones held until the turn is safe."""
+
+import httpx
+import pytest
+
+from proxy.demo.serving import serve_app
+from proxy.errors import BadRequestError, UpstreamError
+from proxy.relay import relay, send_error
+from proxy.upstream import Target, Upstream, open_transport
+from tests.support.upstreams import dies_mid_stream
+
+SSE = [
+    (b"Content-Type", b"text/event-stream"),
+    (b"Connection", b"keep-alive, x-hop"),
+    (b"X-Hop", b"1"),
+    (b"X-Id", b"7"),
+]
+
+
+class Chunks(httpx.AsyncByteStream):
+    """A response's stream: these chunks, then an error if one is given."""
+
+    def __init__(self, *chunks, error=None):
+        self.chunks = chunks
+        self.error = error
+        self.closed = False
+
+    async def __aiter__(self):
+        for chunk in self.chunks:
+            yield chunk
+        if self.error is not None:
+            raise self.error
+
+    async def aclose(self):
+        self.closed = True
+
+
+class Client:
+    """What a client receives, in order, with what else happens noted between."""
+
+    def __init__(self):
+        self.log = []
+
+    async def send(self, event):
+        self.log.append(event)
+
+    def note(self, what):
+        self.log.append(what)
+
+    async def before_end(self):
+        self.note("before end")
+
+    @property
+    def body(self):
+        return b"".join(event.get("body", b"") for event in self.log if isinstance(event, dict))
+
+
+async def relayed(stream, headers=SSE, client=None, read_along=lambda _: None):
+    client = client or Client()
+    response = httpx.Response(200, headers=headers, stream=stream)
+    await relay(
+        response,
+        client.send,
+        extra=[(b"x-isocost-mode", b"compact")],
+        read_along=read_along,
+        before_end=client.before_end,
+    )
+    return client
+
+
+# --- relaying
+
+
+@pytest.mark.parametrize("headers", [SSE, [(b"content-type", b"application/json")]])
+async def test_bytes_status_and_headers_pass_as_they_came(headers):
+    heard = []
+    stream = Chunks(b"data: a\n\n", b"\xff\0", b"", b"data: [DONE]\n\n")
+    client = await relayed(stream, headers, read_along=heard.append)
+    assert client.body == b"".join(stream.chunks) == b"".join(heard)
+    start = client.log[0]
+    assert (start["type"], start["status"]) == ("http.response.start", 200)
+    names = [name for name, _ in start["headers"]]
+    assert names == [name.lower() for name, _ in headers if name not in (b"Connection", b"X-Hop")] + [b"x-isocost-mode"]
+    assert [event.get("more_body") for event in client.log if isinstance(event, dict)][-1] is False
+    assert stream.closed
+
+
+async def test_no_token_of_a_stream_waits_for_the_next():
+    client = Client()
+    order = []
+    stream = Chunks(b"data: a\n\n", b"data: b\n\n")
+
+    async def send(event):
+        order.append(("sent", event.get("body")))
+
+    response = httpx.Response(200, headers=SSE, stream=stream)
+    await relay(
+        response, send, extra=[], read_along=lambda chunk: order.append(("read", chunk)), before_end=client.before_end
+    )
+    assert order[1:5] == [
+        ("read", b"data: a\n\n"),
+        ("sent", b"data: a\n\n"),
+        ("read", b"data: b\n\n"),
+        ("sent", b"data: b\n\n"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "headers", "held"),
+    [
+        ([b"data: a\n\n", b"data: [DONE]\n\n"], SSE, b"data: [DONE]\n\n"),
+        ([b"data: a\n\ndata: [DONE]\n\n"], SSE, b"data: a\n\ndata: [DONE]\n\n"),
+        ([b"data: a\n\ndata: [DO", b"NE]\n\n"], SSE, b"NE]\n\n"),
+        ([b'{"choices":', b"[]}"], [(b"content-type", b"application/json")], b"[]}"),
+        ([b"data: a\n\n"], SSE, b""),
+        ([], SSE, b""),
+    ],
+)
+async def test_the_end_is_held_until_the_turn_is_safe(chunks, headers, held):
+    client = await relayed(Chunks(*chunks), headers)
+    assert client.log[-2] == "before end"
+    assert client.log[-1] == {"type": "http.response.body", "body": held, "more_body": False}
+    assert client.body == b"".join(chunks)
+
+
+async def test_what_follows_done_is_relayed_too():
+    client = await relayed(Chunks(b"data: [DONE]\n\n", b": bye\n\n"))
+    assert client.body == b"data: [DONE]\n\n: bye\n\n"
+
+
+@pytest.mark.parametrize("error", [httpx.ReadError("x"), httpx.ReadTimeout("x"), ConnectionResetError()])
+async def test_an_upstream_that_breaks_off_breaks_the_answer_and_is_closed(error):
+    client = Client()
+    stream = Chunks(b"data: half\n\n", error=error)
+    with pytest.raises(UpstreamError):
+        await relayed(stream, client=client)
+    assert client.body == b"data: half\n\n"
+    assert "before end" not in client.log
+    assert all(event.get("more_body", True) for event in client.log)
+    assert stream.closed
+
+
+async def test_a_real_upstream_that_dies_mid_stream():
+    client = Client()
+    async with serve_app(dies_mid_stream()) as port:
+        target = Target(f"http://127.0.0.1:{port}")
+        upstream = Upstream(target, open_transport(), connect_timeout_s=5, read_timeout_s=5)
+        try:
+            response = await upstream.send("POST", "/v1/chat/completions", b"", [], b"{}")
+            with pytest.raises(UpstreamError):
+                await relay(response, client.send, extra=[], read_along=lambda _: None, before_end=client.before_end)
+        finally:
+            await upstream.aclose()
+    assert b"half" in client.body
+    assert b" an answer" in client.body
+    assert "before end" not in client.log
+
+
+async def test_the_upstream_is_closed_when_the_client_cannot_be_sent_to():
+    stream = Chunks(b"data: a\n\n")
+
+    class Broken(Client):
+        async def send(self, event):
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await relayed(stream, client=Broken())
+    assert stream.closed
+
+
+async def test_an_answer_of_our_own():
+    client = Client()
+    await send_error(BadRequestError("No."), client.send, [(b"x-isocost-mode", b"passthrough")])
+    start, body = client.log
+    assert start["status"] == 400
+    assert start["headers"] == [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body["body"])).encode()),
+        (b"x-isocost-mode", b"passthrough"),
+    ]
+    assert body["body"] == BadRequestError("No.").body()
+    assert not body["more_body"]

@@ -1,0 +1,44 @@
+"""A memory on a store, a conversation with facts in it, and what tests do with both."""
+
+from embedders import Embedder
+from memory_core.state import Capacities
+from memory_core.stores import Store
+from proxy.lineage import Lineage
+from proxy.remember import Recollection, Remember
+from tests.support.embedders import HashedWordsEmbedder
+from tests.support.messages import said
+
+FACTS = ["My cat is named Zorbas.", "I work at Initech in Utrecht.", "The door code is 7431.", "Anna moved to Lisbon."]
+TALK = [text for fact in FACTS for text in (fact, "Noted, I will keep it in mind.")]
+TALK += [text for number in range(30) for text in (f"Tell me about topic {number}.", f"Topic {number} is quite dull.")]
+QUESTION = "What is the door code?"
+CODE_TURN = 5  # from 1
+
+
+def remembering(store: Store, embedder: Embedder | None = None, cache_bytes_max: int = 10**9) -> Remember:
+    """A newcomer to the store."""
+    return Remember(
+        store,
+        embedder or HashedWordsEmbedder(),
+        count=lambda message: len(message.text),
+        capacities=Capacities(),
+        cache_bytes_max=cache_bytes_max,
+    )
+
+
+async def learn(remember: Remember, lineage: Lineage, answer: str | None = None, at: float = 1.0) -> int:
+    """As the learner does: again until it is done. Returns how many steps it took."""
+    for step in range(1, 1000):
+        if await remember.learn(lineage, said("assistant", answer) if answer else None, at):
+            return step
+    raise AssertionError("learning does not end")
+
+
+async def recollect(remember: Remember, lineage: Lineage) -> Recollection:
+    """For the last turn, with all before it cut."""
+    return await remember.recollect(lineage, cut=lineage.length - 1, asked=lineage.length - 1)
+
+
+def same(left: Recollection, right: Recollection) -> bool:
+    """Recollections are equal to the last bit."""
+    return (left.block, left.recall, repr(left.report)) == (right.block, right.recall, repr(right.report))
