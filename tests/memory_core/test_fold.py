@@ -36,7 +36,7 @@ def straight(turns: int, fork: int | None = None) -> Fold:
     return fold
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(first=st.integers(0, 90), cut=st.integers(0, 90), last=st.integers(0, 90))
 def test_cut_and_regrown_is_straight(first: int, cut: int, last: int):
     fold = straight(first)
