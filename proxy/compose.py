@@ -94,7 +94,7 @@ class Composer:
         timeout_s = self._compact_timeout_s if mode == "compact" else self._memory_timeout_s
         unchanged = Composition(request.body)
         try:
-            tenant = await asyncio.wait_for(self._claim.tenant(options.credential), timeout_s)
+            tenant = await self._claim.tenant(options.credential)
             lineage = trace(request.messages, tenant, options.conversation)
             unchanged = replace(unchanged, lineage=lineage)
             self._hurry(mode, lineage)
