@@ -154,12 +154,12 @@ def changed(module: ModuleType, **values: object) -> Iterator[None]:
     try:
         for name, value in values.items():
             setattr(module, name, value)
-        lexical._split.cache_clear()
+        lexical._split_short.cache_clear()
         yield
     finally:
         for name, value in before.items():
             setattr(module, name, value)
-        lexical._split.cache_clear()
+        lexical._split_short.cache_clear()
 
 
 class Table:
