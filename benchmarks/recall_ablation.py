@@ -2,32 +2,29 @@
 
     python -m benchmarks.recall_ablation
 
-Every turn becomes a memory ("[date] speaker: text"), every question of categories 1-4 a query. Asked is which share
-of a question's evidence turns stands in what the budget admits, best first: `macro` is the mean over questions,
-`micro` the share of all evidence turns. No model answers anything here, so nothing else can blur the numbers.
+Every turn becomes a memory ("[date] speaker: text [photo: caption]"), every question of categories 1-4 a query. Asked
+is which share of a question's evidence turns stands in what the budget admits, best first: `macro` is the mean over
+questions, `micro` the share of all evidence turns. No model answers anything here, so nothing else can blur the
+numbers.
 """
 
 import asyncio
-import json
-import re
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, fields, replace
 from statistics import fmean
 from types import ModuleType
 
-import numpy as np
-
-from embedders import Embedder, open_embedder
+from benchmarks.embedding import embed_all
+from benchmarks.locomo import Dialogue, Question, read_locomo
+from benchmarks.serving import DATA
 from memory_core import lexical, recall
 from memory_core.index import Floats, MemoryIndex, quantise
+from memory_core.recall import Weights
 from memory_core.state import MemoryState
 from proxy.tokens import MESSAGE_TOKENS, load_encoding
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "locomo.json"
 BUDGETS = (512, 1_024)
 HEADING_TOKENS = 40
 """What the sentence that introduces recalled turns may take of the budget."""
@@ -35,30 +32,14 @@ HEADING_TOKENS = 40
 HOPELESS_TOKENS = 20
 """With less than this left no further turn is tried."""
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question and the turns (from 0) that hold its evidence."""
-
-    text: str
-    evidence: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Dialogue:
-    """`said` is "speaker: text", `dated` the same with the session's date before it."""
-
-    said: list[str]
-    dated: list[str]
-    questions: list[Question]
+PARTS = [part.name for part in fields(Weights)]
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Unit rows of a dialogue's turns, each with the turn before it, with its date, and of its questions."""
+    """Unit rows of a dialogue's turns as they are embedded, the same with their date, and of its questions."""
 
     said: Floats
-    with_previous: Floats
     dated: Floats
     questions: Floats
 
@@ -78,73 +59,26 @@ class Scores:
         return f"| {name} | {macro} | {micro} | {fmean(self.in_ten):.4f} |"
 
 
-def read_dialogues(path: Path) -> list[Dialogue]:
-    """LoCoMo's dialogues with the questions of categories 1-4 whose evidence names a turn."""
-    dialogues = []
-    for sample in json.loads(path.read_text("utf-8")):
-        sessions, turns = sample["conversation"], []
-        for number in range(1, 1 + sum(re.fullmatch(r"session_\d+", key) is not None for key in sessions)):
-            date = sessions[f"session_{number}_date_time"]
-            turns += [
-                (turn["dia_id"], date, f"{turn['speaker']}: {turn['text']}") for turn in sessions[f"session_{number}"]
-            ]
-        place = {name: number for number, (name, _, _) in enumerate(turns)}
-        questions = []
-        for qa in sample["qa"]:
-            named = re.findall(r"D\d+:\d+", " ".join(qa["evidence"]))
-            evidence = frozenset(place[name] for name in named if name in place)
-            if qa["category"] != 5 and evidence:
-                questions.append(Question(qa["question"], evidence))
-        dialogues.append(Dialogue([s for _, _, s in turns], [f"[{date}] {s}" for _, date, s in turns], questions))
-    return dialogues
-
-
 async def embed_dialogues(dialogues: Sequence[Dialogue]) -> list[Vectors]:
     """All vectors that any row of the table needs, with a progress line on stderr."""
-    embedder = await open_embedder(
-        "builtin",
-        threads=2,
-        batch_tokens_max=8_192,
-        queue_tokens_max=262_144,
-        cache_bytes_max=64 * 2**20,
-        timeout_s=60.0,
-    )
-    texts = [
-        [
-            dialogue.said,
-            ["\n".join(dialogue.said[max(0, i - 1) : i + 1]) for i in range(len(dialogue.said))],
-            dialogue.dated,
-            [question.text for question in dialogue.questions],
-        ]
-        for dialogue in dialogues
-    ]
-    progress = _Progress(sum(len(part) for dialogue in texts for part in dialogue))
-    try:
-        return [Vectors(*[await _embed(embedder, part, progress) for part in dialogue]) for dialogue in texts]
-    finally:
-        await embedder.aclose()
-        print(file=sys.stderr)
+    kinds = (said, dated, asked)
+    rows = await embed_all([texts(dialogue) for dialogue in dialogues for texts in kinds])
+    return [Vectors(*rows[start : start + len(kinds)]) for start in range(0, len(rows), len(kinds))]
 
 
-class _Progress:
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._started = time.monotonic()
-
-    def add(self, count: int) -> None:
-        self._done += count
-        seconds = time.monotonic() - self._started
-        print(f"\rembedding {self._done:,} of {self._total:,} texts, {seconds:.0f} s", end="", file=sys.stderr)
+def said(dialogue: Dialogue) -> list[str]:
+    """ "speaker: text" of each turn: what its vector is of, since recall leaves the date out."""
+    return [turn.said for turn in dialogue.turns]
 
 
-async def _embed(embedder: Embedder, texts: Sequence[str], progress: _Progress) -> Floats:
-    rows = []
-    for start in range(0, len(texts), 32):
-        part = texts[start : start + 32]
-        rows.append(await embedder.embed(part))
-        progress.add(len(part))
-    return np.concatenate(rows)
+def dated(dialogue: Dialogue) -> list[str]:
+    """ "[date] speaker: text" of each turn: what a prompt would hold, and whose words are searched."""
+    return [turn.dated for turn in dialogue.turns]
+
+
+def asked(dialogue: Dialogue) -> list[str]:
+    """The questions."""
+    return [question.text for question in dialogue.questions]
 
 
 @contextmanager
@@ -168,121 +102,126 @@ class Table:
     def __init__(self, dialogues: Sequence[Dialogue], vectors: Sequence[Vectors]) -> None:
         self._dialogues = dialogues
         self._vectors = vectors
-        encoding = load_encoding("o200k_base")
-        self._costs = [
-            [MESSAGE_TOKENS + len(encoding.encode_ordinary(text)) for text in dialogue.dated] for dialogue in dialogues
-        ]
+        self._costs = [costs_of(dialogue) for dialogue in dialogues]
 
-    def row(self, name: str, *, dated_vectors: bool = False, embedded_pairs: bool = False) -> None:
+    def row(self, name: str, *, dated_vectors: bool = False) -> None:
         """Rank every question with memory_core as it stands, and print what was found."""
-        scores = Scores({b: [] for b in BUDGETS}, dict.fromkeys(BUDGETS, 0), sum(self._evidence()), [])
+        wanted = sum(len(question.evidence) for dialogue in self._dialogues for question in dialogue.questions)
+        scores = Scores({b: [] for b in BUDGETS}, dict.fromkeys(BUDGETS, 0), wanted, [])
         for dialogue, vectors, costs in zip(self._dialogues, self._vectors, self._costs, strict=True):
-            index = _indexed(vectors.dated if dated_vectors else vectors.said, dialogue.dated)
-            parts = {"_dense": _dense_of(vectors.with_previous)} if embedded_pairs else {}
-            with changed(recall, **parts):
-                self._ask(index, dialogue, vectors.questions, costs, scores)
+            rows = vectors.dated if dated_vectors else vectors.said
+            for question, order in ranked(dialogue, rows, vectors.questions):
+                _score(question, order, costs, scores)
         print(scores.row(name), flush=True)
 
-    def _evidence(self) -> Iterator[int]:
-        return (len(question.evidence) for dialogue in self._dialogues for question in dialogue.questions)
 
-    @staticmethod
-    def _ask(index: MemoryIndex, dialogue: Dialogue, queries: Floats, costs: Sequence[int], scores: Scores) -> None:
-        count, state = index.turns, MemoryState.empty(index.dimension)
-        for question, vector in zip(dialogue.questions, queries, strict=True):
-            ranked = recall.rank(index, state, question.text, vector, turns=count, limit=count)
-            order = [memory.turn - 1 for memory in ranked]
-            scores.in_ten.append(len(question.evidence & set(order[:10])) / len(question.evidence))
-            for budget in BUDGETS:
-                found = len(question.evidence & _admitted(order, costs, budget - HEADING_TOKENS))
-                scores.shares[budget].append(found / len(question.evidence))
-                scores.found[budget] += found
+def costs_of(dialogue: Dialogue) -> list[int]:
+    """What each turn takes of a budget, in tokens."""
+    encoding = load_encoding("o200k_base")
+    return [MESSAGE_TOKENS + len(encoding.encode_ordinary(text)) for text in dated(dialogue)]
 
 
-def _admitted(order: Sequence[int], costs: Sequence[int], left: int) -> set[int]:
+def ranked(dialogue: Dialogue, rows: Floats, queries: Floats) -> Iterator[tuple[Question, list[int]]]:
+    """Each question with all turns (from 0), best first, as recall ranks them; `rows` are the turns' vectors."""
+    index = _indexed(rows, dialogue)
+    count, state = index.turns, MemoryState.empty(index.dimension)
+    for question, vector in zip(dialogue.questions, queries, strict=True):
+        best = recall.rank(index, state, question.text, vector, turns=count, limit=count)
+        yield question, [memory.turn - 1 for memory in best]
+
+
+def found_in(question: Question, order: Sequence[int], costs: Sequence[int], budget: int) -> int:
+    """How many of a question's evidence turns a budget in tokens admits."""
+    return len(admitted(order, costs, budget - HEADING_TOKENS).intersection(question.evidence))
+
+
+def _score(question: Question, order: Sequence[int], costs: Sequence[int], scores: Scores) -> None:
+    scores.in_ten.append(len({*order[:10]}.intersection(question.evidence)) / len(question.evidence))
+    for budget in BUDGETS:
+        found = found_in(question, order, costs, budget)
+        scores.shares[budget].append(found / len(question.evidence))
+        scores.found[budget] += found
+
+
+def admitted(order: Sequence[int], costs: Sequence[int], left: int) -> set[int]:
     """The turns that fit, best first; one that is too long is passed over for shorter ones behind it."""
-    admitted = set()
+    chosen = set()
     for turn in order:
         if costs[turn] <= left:
-            admitted.add(turn)
+            chosen.add(turn)
             left -= costs[turn]
         elif left < HOPELESS_TOKENS:
             break
-    return admitted
+    return chosen
 
 
-def _indexed(rows: Floats, texts: Sequence[str]) -> MemoryIndex:
+def _indexed(rows: Floats, dialogue: Dialogue) -> MemoryIndex:
     index = MemoryIndex(rows.shape[1])
-    for row, text in zip(quantise(rows), texts, strict=True):
-        index.append(row[None], (text,))
+    for row, turn in zip(quantise(rows), dialogue.turns, strict=True):
+        index.append(row[None], (turn.dated,), is_input=turn.is_first_speaker)
     return index
 
 
-DenseOf = Callable[[MemoryIndex, int, Floats], recall.Scores]
+def only(**weights: float) -> Weights:
+    """No part of the sum but these."""
+    return replace(Weights(**dict.fromkeys(PARTS, 0.0)), **weights)
 
 
-def _dense_of(with_previous: Floats) -> DenseOf:
-    def dense(index: MemoryIndex, count: int, vector: Floats) -> recall.Scores:
-        alone, paired = index.vectors(count) @ vector, with_previous[:count] @ vector
-        return recall._scaled(alone.astype(np.float64)) + recall._scaled(paired.astype(np.float64))
-
-    return dense
+def dense_alone() -> AbstractContextManager[None]:
+    """Recall by the cosine of question and turn, and nothing else."""
+    return changed(recall, WEIGHTS=only(cosine=1.0))
 
 
-def _cosine_alone(index: MemoryIndex, count: int, vector: Floats) -> recall.Scores:
-    return (index.vectors(count) @ vector).astype(np.float64)
-
-
-def _no_neighbours(rows: recall.Scores) -> recall.Scores:
-    return rows
+def bm25_alone() -> AbstractContextManager[None]:
+    """Recall by BM25 of the turn, and nothing else."""
+    return changed(recall, WEIGHTS=only(near=1.0), NEAR_REACH=0)
 
 
 def print_table(table: Table) -> None:
     """The pipeline, then one change a row."""
-    print(f"| ranking | macro {BUDGETS[0]} | macro {BUDGETS[1]} | micro {BUDGETS[0]} | micro {BUDGETS[1]} | R@10 |")
-    print("|---|---|---|---|---|---|")
+    titles = ["ranking", *(f"{kind} {budget:,}" for kind in ("macro", "micro") for budget in BUDGETS), "R@10"]
+    print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
+    usual = recall.WEIGHTS
     table.row("**the pipeline**")
-    with changed(recall, LEXICAL_SHARE=0.0, NEIGHBOUR_SHARE=0.0, _dense=_cosine_alone):
+    with dense_alone():
         table.row("cosine of the turn alone")
-    with changed(recall, LEXICAL_SHARE=0.0, NEIGHBOUR_SHARE=0.0):
-        table.row("dense half only (turn, previous + turn)")
-    with changed(recall, LEXICAL_SHARE=1.0, NEIGHBOUR_SHARE=0.0, _with_neighbours=_no_neighbours):
+    with bm25_alone():
         table.row("BM25 of the turn alone")
-    with changed(recall, LEXICAL_SHARE=1.0, NEIGHBOUR_SHARE=0.0):
-        table.row("lexical half only (turn, turn ± 1)")
-    with changed(recall, NEIGHBOUR_SHARE=0.0):
-        table.row("without neighbour smoothing")
-    with changed(recall, _with_neighbours=_no_neighbours):
-        table.row("without BM25 over turn ± 1")
-    with changed(lexical, STOP_WORDS=frozenset()):
-        table.row("without stop words")
-    with changed(lexical, _SUFFIXES=()):
-        table.row("without stemming")
-    with changed(lexical, STOP_WORDS=frozenset(), _SUFFIXES=()):
-        table.row("without both")
+    for name, parts in (("dense", ("cosine", "pair", "passage")), ("lexical", ("near", "around", "coverage"))):
+        with changed(recall, WEIGHTS=only(**{part: getattr(usual, part) for part in parts})):
+            table.row(f"{name} parts only")
+    for part in PARTS:
+        with changed(recall, WEIGHTS=replace(usual, **{part: 0.0})):
+            table.row(f"without {part}")
+    with changed(recall, WEIGHTS=Weights(**dict.fromkeys(PARTS, 1.0))):
+        table.row("all weights equal")
+    for reach in ("PASSAGE_REACH", "AROUND_REACH"):
+        for value in (getattr(recall, reach) // 2, getattr(recall, reach) * 2):
+            with changed(recall, **{reach: value}):
+                table.row(f"{reach.partition('_')[0].lower()} within ± {value}")
     for k1, b in ((0.9, 0.4), (1.5, 0.75)):
         with changed(recall, BM25_K1=k1, BM25_B=b):
             table.row(f"BM25 k1 {k1}, b {b}")
-    for share in (0.4, 0.6):
-        with changed(recall, LEXICAL_SHARE=share):
-            table.row(f"lexical share {share}")
-    for share in (0.5, 0.7):
-        with changed(recall, NEIGHBOUR_SHARE=share):
-            table.row(f"neighbour share {share}")
-    table.row("previous + turn really embedded", embedded_pairs=True)
+    with changed(lexical, STOP_WORDS=frozenset()):
+        table.row("without stop words")
+    with changed(lexical, _stem=str):
+        table.row("without stemming")
     table.row("date in the text of the vector", dated_vectors=True)
 
 
-def main() -> int:
-    if not DATA.exists():
-        print(f"{DATA} is missing: this benchmark reads LoCoMo's development half from there")
-        return 1
-    dialogues = read_dialogues(DATA)
-    turns, questions = (sum(map(len, part)) for part in zip(*((d.said, d.questions) for d in dialogues), strict=True))
+def main() -> bool:
+    """Measure and print; True, since no bar is set here, also where the data is missing (said so)."""
+    source = DATA / "locomo.json"
+    if not source.exists():
+        print(f"Ablation of recall: skipped, {source.name} is not beside this checkout\n")
+        return True
+    dialogues = read_locomo(source)
+    turns, questions = (sum(map(len, part)) for part in zip(*((d.turns, d.questions) for d in dialogues), strict=True))
     print(f"LoCoMo, {len(dialogues)} dialogues, {turns:,} turns, {questions} questions of categories 1-4\n")
     print_table(Table(dialogues, asyncio.run(embed_dialogues(dialogues))))
-    return 0
+    print()
+    return True
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(0 if main() else 1)

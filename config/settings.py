@@ -98,8 +98,8 @@ class Settings(BaseSettings):
         0.2,
         ge=0,
         le=1,
-        description="Share of context_tokens for the memory block, which stays frozen for an epoch; recall gets the "
-        "rest. Small, since recall knows the question and the block does not.",
+        description="Share, of what context_tokens holds beyond 1,024, for the memory block, which stays frozen for an "
+        "epoch; recall gets the rest. Small, since recall knows the question and the block does not.",
     )
     window_tokens: int = Field(
         800,

@@ -14,10 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_core import cues
 from memory_core.lexical import terms
 
 Floats = NDArray[np.float32]
 Bytes8 = NDArray[np.int8]
+Flags = NDArray[np.bool_]
+
+_INPUT, _ASKS, _WHEN = 1, 2, 4
 
 _POSTING_BYTES = 32
 _TERM_BYTES = 270
@@ -47,6 +51,9 @@ class MemoryIndex:
         self._vectors = np.zeros((64, dimension), np.float32)
         self._pair_norms = np.zeros(64, np.float32)
         self._lengths = np.zeros(64, np.float32)
+        self._cues = np.zeros(64, np.uint8)
+        self._speaker_ids = np.zeros(64, np.int32)
+        self._speakers: dict[str, int] = {}
         self._starts: list[int] = [0]
         self._turn_of: list[int] = []
         self._terms_of: list[tuple[str, ...]] = []
@@ -85,6 +92,28 @@ class MemoryIndex:
         """Terms in each of the first `count` memories."""
         return self._lengths[:count]
 
+    def inputs(self, count: int) -> Flags:
+        """Which of the first `count` memories are the user's."""
+        return self._flagged(_INPUT, count)
+
+    def asking(self, count: int) -> Flags:
+        """Which of the first `count` memories end as a question."""
+        return self._flagged(_ASKS, count)
+
+    def telling_when(self, count: int) -> Flags:
+        """Which of the first `count` memories speak of a time."""
+        return self._flagged(_WHEN, count)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """All names that ever stood before a turn ("Caroline: …"), folded, in the order of their first word."""
+        return tuple(self._speakers)
+
+    def spoken_by(self, name: str, count: int) -> Flags:
+        """Which of the first `count` memories are this speaker's."""
+        found: Flags = self._speaker_ids[:count] == self._speakers.get(name, -1)
+        return found
+
     def frequencies(self, term: str, count: int) -> Floats | None:
         """How often `term` stands in each of the first `count` memories, float32 [count]; None if never."""
         posting = self._postings.get(term)
@@ -113,15 +142,18 @@ class MemoryIndex:
         distinct = {term for memory in range(self._starts[turn - 1], count) for term in self._terms_of[memory]}
         return sum((math.log1p(count / bisect_left(self._postings[term][0], count)) for term in sorted(distinct)), 0.0)
 
-    def append(self, quantised: Bytes8, texts: Sequence[str]) -> None:
-        """Append one turn: its chunks' int8 vectors [chunks, d] and their texts."""
+    def append(self, quantised: Bytes8, texts: Sequence[str], *, is_input: bool = True) -> None:
+        """Append one turn: its chunks' int8 vectors [chunks, d], their texts, and whether the user said it."""
         if quantised.shape != (len(texts), self.dimension):
             raise ValueError(f"expected {(len(texts), self.dimension)} vectors, got {quantised.shape}")
         turn = len(self._starts)
         first = self._starts[-1]
         self._reserve(first + len(texts))
+        said_by = self._speaker_id(texts[0]) if texts else 0
         for offset, (row, text) in enumerate(zip(unit_rows(quantised), texts, strict=True)):
             self._add(first + offset, row, text)
+            self._cues[first + offset] = _INPUT * is_input | _ASKS * cues.asks(text) | _WHEN * cues.tells_when(text)
+            self._speaker_ids[first + offset] = said_by
             self._turn_of.append(turn)
         self._starts.append(first + len(texts))
 
@@ -139,6 +171,14 @@ class MemoryIndex:
                     del self._postings[term]
             self._entries -= len(self._terms_of[memory])
         del self._turn_of[keep:], self._terms_of[keep:], self._starts[turns + 1 :]
+
+    def _flagged(self, flag: int, count: int) -> Flags:
+        flagged: Flags = (self._cues[:count] & flag) != 0
+        return flagged
+
+    def _speaker_id(self, text: str) -> int:
+        name = cues.speaker(text)
+        return self._speakers.setdefault(name, len(self._speakers) + 1) if name else 0
 
     def _add(self, memory: int, row: Floats, text: str) -> None:
         counted = Counter(terms(text))
@@ -160,3 +200,5 @@ class MemoryIndex:
         self._vectors = np.resize(self._vectors, (size, self.dimension))
         self._pair_norms = np.resize(self._pair_norms, size)
         self._lengths = np.resize(self._lengths, size)
+        self._cues = np.resize(self._cues, size)
+        self._speaker_ids = np.resize(self._speaker_ids, size)

@@ -1,8 +1,10 @@
-"""Text to terms, for the lexical half of recall: Unicode words, light English suffixes, bigrams for Han and kin."""
+"""Text to terms, for the lexical half of recall: Unicode words, English stems, bigrams for Han and kin."""
 
 import re
 import unicodedata
 from functools import lru_cache
+
+import snowballstemmer
 
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u3099\u309a"
 """Vowel signs and accents that \\w leaves out: without them Hindi and Thai words fall into single consonants."""
@@ -11,28 +13,30 @@ _WORD = re.compile(rf"[\w{_MARKS}]+")
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 """Thai, kana and Han: scripts written without spaces, where a \\w run is a sentence and not a word."""
 
-_SUFFIXES = ("ing", "ed", "es", "s", "ly")
-_STEM_CHARS_MIN = 3
 _CACHED_CHARS_MAX = 32
 """Longer words are rare and may be anything (base64): they must not fill the cache."""
 
 STOP_WORDS = frozenset(
     "a an the of to in on at for and or is are was were be been do does did what when where who whom how why "
     "which that this it its i you he she they we my your his her their our me him them with as by from has have "
-    "had will would could should can may".split()
+    "had will would could should can may s t so no not any there".split()
 )
 """Words of an English question that say nothing about its subject. Left in the index, left out of queries."""
 
 
+def words(text: str) -> list[str]:
+    """The words of a text in order, folded in case and compatibility form."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
 def terms(text: str) -> list[str]:
-    """The terms of a text in order, folded in case and compatibility form."""
-    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-    return [term for word in words for term in _split(word)]
+    """The terms of a text in order: its words, stemmed or split."""
+    return [term for word in words(text) for term in _split(word)]
 
 
 def query_terms(text: str) -> list[str]:
     """The distinct terms of a query without stop words; all its terms if nothing else is left."""
-    folded = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    folded = words(text)
     content = [word for word in folded if word not in STOP_WORDS]
     chosen = content if content else folded
     return list(dict.fromkeys(term for word in chosen for term in _split(word)))
@@ -67,8 +71,9 @@ def _bigrams(run: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """Strip one common suffix: +.02 of LoCoMo's evidence at ten turns (EXPERIMENTS.md), with no table of rules."""
-    for suffix in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= _STEM_CHARS_MIN:
-            return word[: -len(suffix)]
-    return word
+    """Porter's second stemmer, "snowball": +.015 of LoCoMo's evidence over stripping one suffix (EXPERIMENTS.md).
+
+    A stemmer for each word, because one holds the word it works on and two threads may ask at once.
+    """
+    stem: str = snowballstemmer.stemmer("english").stemWord(word) if word.isalpha() else word
+    return stem

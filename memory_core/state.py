@@ -1,5 +1,6 @@
 """MemoryState: the bounded view of a conversation, the same size at turn 50 and at turn 10,000."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,23 +9,51 @@ from memory_core.index import Floats
 
 NORM_MAX = 1.2
 HISTORY_TURNS = 50
+"""How many similarities and how many switches of topic are remembered: the window that users of such memories know."""
+
+EVICTIONS = ("retention", "fifo")
 
 
 @dataclass(frozen=True, slots=True)
 class Capacities:
-    """How many turns each tier keeps."""
+    """How many turns each tier keeps, and which go first: the least worth keeping ("retention"), or the oldest."""
 
     short: int = 15
     medium: int = 50
     long: int = 200
+    eviction: str = "retention"
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A turn that a tier keeps: its number (from 1) and how much it says (IDF mass, ≥ 0)."""
+    """A turn that a tier keeps: numbers about it; the log holds what it says.
+
+    `turn` counts from 1. `information` is how much it says (IDF mass, ≥ 0), `weight` that against the other turns of
+    its role, times its importance (≥ 0, around 1: retention.py). `accesses` counts the inputs that came back to it,
+    `touched` is the newest of them (0: none yet). `leader` is the turn that leads its cluster (0: itself).
+    """
 
     turn: int
     information: float
+    weight: float = 1.0
+    accesses: int = 0
+    touched: int = 0
+    leader: int = 0
+
+    @property
+    def cluster(self) -> int:
+        """The turn that names its cluster; it may itself have been evicted since."""
+        return self.leader or self.turn
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSwitch:
+    """A detected pivot: its turn, how far it went (0..1), the phase it struck, and whether an anchor was set there."""
+
+    turn: int
+    magnitude: float
+    phase: str
+    auto_anchored: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +61,8 @@ class MemoryState:
     """Never changed in place; `update` returns a new one.
 
     `vector` is float32 [d] with norm ≤ 1.2, zeros before the first input; `similarities` are the last 50 inputs'
-    cosines to the state before them, oldest first; the tiers hold turn numbers, the log holds what they say.
+    cosines to the state before them, `topic_switches` the last 50 pivots, both oldest first; the tiers hold turns in
+    the order of the log; `densities` are the mean densities (retention.py) of all inputs and of all other turns.
     """
 
     turns: int
@@ -43,6 +73,8 @@ class MemoryState:
     medium: tuple[Kept, ...]
     long: tuple[Kept, ...]
     capacities: Capacities
+    topic_switches: tuple[TopicSwitch, ...] = ()
+    densities: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def empty(cls, dimension: int, capacities: Capacities | None = None) -> "MemoryState":
@@ -55,20 +87,41 @@ class MemoryState:
         """All that the tiers keep, in the order of the log."""
         return tuple(sorted(self.long + self.medium + self.short, key=lambda kept: kept.turn))
 
+    @property
+    def clusters(self) -> tuple[tuple[int, ...], ...]:
+        """The turns of the long tier, those that say nearly the same together, each in the order of the log."""
+        found: dict[int, list[int]] = {}
+        for kept in self.long:
+            found.setdefault(kept.cluster, []).append(kept.turn)
+        return tuple(tuple(turns) for turns in found.values())
+
     def check(self) -> None:
         """Raise ValueError if an invariant does not hold."""
+        kept, switches, sizes = self.kept, self.topic_switches, self.capacities
         problems = [
             (not np.isfinite(self.vector).all(), "the vector is not finite"),
             (float(np.linalg.norm(self.vector)) > NORM_MAX + 1e-4, "the vector is too long"),
             (not 0 <= self.inputs <= self.turns, "more inputs than turns"),
             (len(self.similarities) > HISTORY_TURNS, "the history is too long"),
             (any(not -1.001 <= value <= 1.001 for value in self.similarities), "a similarity is no cosine"),
-            (len(self.short) > self.capacities.short, "the short tier is over its capacity"),
-            (len(self.medium) > self.capacities.medium, "the medium tier is over its capacity"),
-            (len(self.long) > self.capacities.long, "the long tier is over its capacity"),
-            (len({kept.turn for kept in self.kept}) != len(self.kept), "a turn is kept twice"),
-            (any(not 1 <= kept.turn <= self.turns for kept in self.kept), "a kept turn is not in the log"),
-            (any(not kept.information >= 0 for kept in self.kept), "information below zero"),
+            (len(switches) > HISTORY_TURNS, "the history of switches is too long"),
+            (any(not 1 <= switch.turn <= self.turns for switch in switches), "a switch is not in the log"),
+            (any(not 0 <= switch.magnitude <= 1 for switch in switches), "a switch's magnitude is not in 0..1"),
+            (len(self.short) > sizes.short, "the short tier is over its capacity"),
+            (len(self.medium) > sizes.medium, "the medium tier is over its capacity"),
+            (len(self.long) > sizes.long, "the long tier is over its capacity"),
+            (sizes.eviction not in EVICTIONS, "an eviction that nobody knows"),
+            (len({each.turn for each in kept}) != len(kept), "a turn is kept twice"),
+            (any(not 1 <= each.turn <= self.turns for each in kept), "a kept turn is not in the log"),
+            (any(not 0 <= each.information < math.inf for each in kept), "information below zero or not finite"),
+            (any(not 0 <= each.weight < math.inf for each in kept), "a weight below zero or not finite"),
+            (any(each.accesses < 0 for each in kept), "accesses below zero"),
+            (
+                any(not (each.touched == 0 or each.turn < each.touched <= self.turns) for each in kept),
+                "an access that is not in the log",
+            ),
+            (any(not 0 <= each.leader < each.turn for each in kept), "a leader that came after its turn"),
+            (any(not 0 <= density < math.inf for density in self.densities), "a density below zero or not finite"),
         ]
         for broken, sentence in problems:
             if broken:
@@ -81,4 +134,4 @@ class MemoryState:
         return fields and np.array_equal(self.vector, other.vector)
 
 
-_PLAIN_FIELDS = ("turns", "inputs", "similarities", "short", "medium", "long", "capacities")
+_PLAIN_FIELDS = tuple(name for name in MemoryState.__dataclass_fields__ if name != "vector")

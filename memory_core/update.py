@@ -5,24 +5,35 @@
     S'     = beta · S + (1 - beta) · e, norm ≤ 1.2    content-aware exponential moving average
 
 An input that opens a direction (s ≈ 0) is absorbed whole, one that confirms the state moves it less: the rule is
-ours, its range (.05 basis, .35 at most) the one users of semantic-state memories know.
+ours, its range (.05 basis, .35 at most) the one users of semantic-state memories know. phases.py has the formulas of
+the report, retention.py those of the tiers, reference.py all of them once more in plain Python.
 """
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from memory_core import phases
 from memory_core.index import Floats
-from memory_core.state import HISTORY_TURNS, NORM_MAX, Kept, MemoryState
+from memory_core.retention import DECIMALS, density
+from memory_core.state import HISTORY_TURNS, NORM_MAX, Kept, MemoryState, TopicSwitch
+from memory_core.tiers import Tiers, accessed, entered
 
 BETA_BASIS = 0.05
 BETA_MAX = 0.35
 
+ACCESS_COSINE = 0.6
+"""An input this close to its nearest kept turn has come back to it; small talk, near to many, reaches only one."""
+
+CLUSTER_COSINE = 0.75
+"""A turn this close to its nearest kept turn joins that one's cluster."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one turn did to the state; see findings of phases.py for each formula.
+    """What one turn did to the state; phases.py has the formulas.
 
     similarity -1..1, beta .05...35, pattern_strength 0..1.5, norm 0..1.2, fsm 0..1, topic_switch 0..1,
     novelty_score 0..1, phase one of phases.PHASES.
@@ -38,26 +49,58 @@ class Report:
     novelty_score: float
 
 
-def update(state: MemoryState, embedding: Floats, information: float, *, is_input: bool) -> tuple[MemoryState, Report]:
+class Nearest(NamedTuple):
+    """The kept turn whose vector is nearest to a new one's; (0, 0) where nothing is kept."""
+
+    turn: int = 0
+    cosine: float = 0.0
+
+
+def update(
+    state: MemoryState,
+    embedding: Floats,
+    information: float,
+    *,
+    is_input: bool,
+    terms: int = 1,
+    importance: float = 1.0,
+    nearest: Nearest = Nearest(),  # noqa: B008 -- a tuple: nobody can change it
+    repeats: int = 0,
+    auto_anchor: bool = False,
+) -> tuple[MemoryState, Report]:
     """The state after one more turn, and the report on it.
 
-    `embedding` is the turn's unit vector, float32 [d]; `information` its IDF mass, ≥ 0. Inputs (user turns) move
-    the vector; the others only enter the tiers, so that a talkative model does not steer the memory of its user.
+    `embedding` is the turn's unit vector, float32 [d] (ValueError for another shape); one that is not finite counts
+    as zeros, and zeros move nothing and leave no similarity. `information` is the turn's IDF mass, ≥ 0, which `terms`
+    terms carry; `importance` multiplies what it is worth (retention.py). Inputs (user turns) move the vector; the
+    others only enter the tiers, so that a talkative model does not steer the memory of its user.
+
+    `nearest` is the kept turn that this one is nearest to: an input comes back to it, either kind may join its
+    cluster. `repeats` is the newest input's turn if this one says the same again (0: it does not): it then takes no
+    place of its own and counts as an access of that one. `auto_anchor` says that the caller anchors at a switch.
     """
+    embedding = _sound(embedding, state.vector.shape)
+    moved = is_input and bool(embedding.any())
     similarity = _cosine(state.vector, embedding)
     beta = BETA_BASIS + (BETA_MAX - BETA_BASIS) * max(0.0, similarity)
-    switch = phases.switch_magnitude(state.similarities, similarity) if is_input else 0.0
-    compared = is_input and state.inputs > 0  # the first input meets no state: its 0 would read as a pivot later
+    switch = phases.switch_magnitude(state.similarities, similarity) if moved else 0.0
+    compared = moved and bool(state.vector.any())  # the first input meets no state: its 0 would read as a pivot later
     history = (*state.similarities, similarity)[-HISTORY_TURNS:] if compared else state.similarities
-    vector = _absorb(state.vector, embedding, beta) if is_input else state.vector
-    turn = state.turns + 1
-    short, medium, long = _promote(state, Kept(turn, information))
-    after = MemoryState(turn, state.inputs + is_input, vector, history, short, medium, long, state.capacities)
+    vector = _absorb(state.vector, embedding, beta) if moved else state.vector
+    turn, densities = state.turns + 1, _densities(state, density(information, terms), is_input)
+    weight = _weight(density(information, terms), densities[0 if is_input else 1], importance)
+    newest = Kept(turn, density(information, 1), weight, leader=_leader(state, nearest))
+    tiers = _kept(state, newest, nearest, repeats, is_input)
+    switches = state.topic_switches
+    if switch > 0.0:
+        pivot = TopicSwitch(turn, switch, phases.phase(state.similarities, 0.0), auto_anchor)
+        switches = (*switches, pivot)[-HISTORY_TURNS:]
+    after = MemoryState(turn, state.inputs + is_input, vector, history, *tiers, state.capacities, switches, densities)
     return after, Report(
         similarity=similarity,
         beta=beta,
         pattern_strength=phases.strength(history),
-        norm=float(np.linalg.norm(vector)),
+        norm=_norm(vector),
         fsm=phases.stability(history),
         phase=phases.phase(history, switch),
         topic_switch=switch,
@@ -65,40 +108,53 @@ def update(state: MemoryState, embedding: Floats, information: float, *, is_inpu
     )
 
 
+def _sound(embedding: Floats, shape: tuple[int, ...]) -> Floats:
+    if embedding.shape != shape:
+        raise ValueError(f"expected a vector of shape {shape}, got {embedding.shape}")
+    return embedding if np.isfinite(embedding).all() else np.zeros(shape, np.float32)
+
+
+def _norm(vector: Floats) -> float:
+    return math.sqrt(float(np.dot(vector, vector)))
+
+
 def _cosine(state: Floats, embedding: Floats) -> float:
-    norms = float(np.linalg.norm(state)) * float(np.linalg.norm(embedding))
-    return round(float(state @ embedding) / norms, 6) if norms > 1e-12 else 0.0
+    norms = _norm(state) * _norm(embedding)
+    return min(1.0, max(-1.0, round(float(state @ embedding) / norms, 6))) if norms > 1e-12 else 0.0
 
 
 def _absorb(state: Floats, embedding: Floats, beta: float) -> Floats:
     mixed = (beta * state + (1.0 - beta) * embedding).astype(np.float32)
-    norm = float(np.linalg.norm(mixed))
+    norm = _norm(mixed)
     return (mixed * (NORM_MAX / norm)).astype(np.float32) if norm > NORM_MAX else mixed
 
 
-Tier = tuple[Kept, ...]
+def _densities(state: MemoryState, newest: float, is_input: bool) -> tuple[float, float]:
+    """The mean densities of inputs and of the others, with the newest turn's."""
+    inputs, others = state.densities
+    if is_input:
+        return inputs + (newest - inputs) / (state.inputs + 1), others
+    return inputs, others + (newest - others) / (state.turns - state.inputs + 1)
 
 
-def _promote(state: MemoryState, newest: Kept) -> tuple[Tier, Tier, Tier]:
-    """Every turn lands in short; what falls out of a tier moves down, and each lower tier drops its least.
-
-    The least is the one with the least information, the older of two equals: against first-in-first-out this keeps
-    .65 of the evidence in 265 turns where that keeps .38 (findings on LoCoMo, EXPERIMENTS.md).
-    """
-    short = (*state.short, newest)
-    overflow, short = _split(short, len(short) - state.capacities.short)
-    medium, falling = _keep_most(state.medium + overflow, state.capacities.medium)
-    long, _ = _keep_most(state.long + falling, state.capacities.long)
-    return short, medium, long
+def _weight(newest: float, mean: float, importance: float) -> float:
+    return round(newest / mean * importance, DECIMALS) if mean > 0.0 else 0.0
 
 
-def _split(tier: Tier, count: int) -> tuple[Tier, Tier]:
-    return (tier[:count], tier[count:]) if count > 0 else ((), tier)
+def _leader(state: MemoryState, nearest: Nearest) -> int:
+    """The leader of the cluster that a new turn joins; 0 if it begins one."""
+    if nearest.cosine < CLUSTER_COSINE:
+        return 0
+    found = (
+        kept.cluster for tier in (state.short, state.medium, state.long) for kept in tier if kept.turn == nearest.turn
+    )
+    return next(found, 0)
 
 
-def _keep_most(tier: Tier, capacity: int) -> tuple[Tier, Tier]:
-    if len(tier) <= capacity:
-        return tier, ()
-    ranked = sorted(tier, key=lambda kept: (kept.information, kept.turn))
-    falling = set(ranked[: len(tier) - capacity])
-    return tuple(k for k in tier if k not in falling), tuple(k for k in tier if k in falling)
+def _kept(state: MemoryState, newest: Kept, nearest: Nearest, repeats: int, is_input: bool) -> Tiers:
+    """The tiers with the newest turn in them, once what it comes back to is touched."""
+    tiers = Tiers(state.short, state.medium, state.long)
+    found = repeats or (nearest.turn if is_input and nearest.cosine >= ACCESS_COSINE else 0)
+    if found:
+        tiers = accessed(tiers, found, newest.turn, state.capacities.eviction)
+    return entered(tiers, () if repeats else (newest,), state.capacities, newest.turn)

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 
 from embedders import EmbedderError
-from memory_core.codec import CodecError
+from memory_core.codec import MismatchError, StateCorruptionError
 from memory_core.stores import Store, StoreError
 from proxy.errors import ProxyError
 from proxy.ledger import Row, encode_row
@@ -20,7 +20,7 @@ from proxy.wire import Message
 
 log = logging.getLogger(__name__)
 
-LEARNING_ERRORS = (StoreError, CodecError, EmbedderError, ProxyError)
+LEARNING_ERRORS = (StoreError, StateCorruptionError, MismatchError, EmbedderError, ProxyError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedders import Embedder, Vectors
-from memory_core.chunking import chunks
+from memory_core.chunking import chunks, piece_ends
 from memory_core.codec import Record, decode_record, decode_state, encode_record, encode_state
+from memory_core.cues import without_stamp
 from memory_core.fold import Fold
 from memory_core.index import quantise
 from memory_core.phases import phase
@@ -30,7 +31,7 @@ from proxy.wire import Message, read_message
 QUERY_CHUNKS_MAX = 4
 """A question longer than this is searched by its first and last chunks: that is where it is asked."""
 
-RECALLED_MAX = 64
+RECALLED_MAX = 160
 """Candidates handed to assembly; more than any sane budget holds."""
 
 EXCERPT_CHARS = 300
@@ -219,7 +220,7 @@ class Remember:
 
     async def _embed_turns(self, hot: Hot, turns: Sequence[Turn]) -> None:
         pieces = [chunks(turn.text) for turn in turns]
-        vectors = await self._embed([piece for turn in pieces for piece in turn])
+        vectors = await self._embed([without_stamp(piece) for turn in pieces for piece in turn])
         start = 0
         for turn, texts in zip(turns, pieces, strict=True):
             rows = quantise(vectors[start : start + len(texts)])
@@ -235,7 +236,7 @@ class Remember:
         return np.concatenate(found) if found else np.zeros((0, self._embedder.dimension), np.float32)
 
     def _fold_record(self, hot: Hot, digest: bytes, record: Record) -> None:
-        hot.fold.append(digest, record.rows(), chunks(record.text), is_input=record.role == "user")
+        hot.fold.append(digest, record.rows(), record.pieces(), is_input=record.role == "user")
         message = read_message(record.message)
         hot.heads.append(Head(record.role, message.fingerprint, digest, self._count(message)))
 
@@ -243,11 +244,9 @@ class Remember:
         index = hot.fold.index
         rows = index.vectors(index.memories(seq))[index.memories(seq - 1) :]
         source = "upstream" if answered else "client"
-        name = self._embedder.name
-        packed = quantise(rows).tobytes()
-        return encode_record(
-            Record(turn.role, turn.text, turn.message, name, index.dimension, packed, at, {"source": source})
-        )
+        said, name, packed = (turn.role, turn.text, turn.message), self._embedder.name, quantise(rows).tobytes()
+        ends = piece_ends(chunks(turn.text))
+        return encode_record(Record(*said, name, index.dimension, packed, at, {"source": source}, ends))
 
     async def _question(self, lineage: Lineage, asked: int) -> str:
         if asked >= len(lineage.stored):
@@ -256,7 +255,7 @@ class Remember:
         return record.text
 
     async def _query_vector(self, question: str) -> Vectors:
-        pieces = chunks(question)
+        pieces = chunks(without_stamp(question))
         if len(pieces) > QUERY_CHUNKS_MAX:
             pieces = pieces[: QUERY_CHUNKS_MAX // 2] + pieces[-QUERY_CHUNKS_MAX // 2 :]
         total = (await self._embedder.embed(pieces)).sum(axis=0)

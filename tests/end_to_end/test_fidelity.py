@@ -207,7 +207,7 @@ async def test_compact_changes_messages_and_nothing_else():
     items.append(b'{ "role":"user", "content" : [{"type":"text","text":"word3x1?"},{"type":"image_url"}] }')
     system = b'{"role": "developer" , "content":"Be brief."}'
     body = ODD_BODY.split(b"[")[0] + b"[" + b",".join([system, *items]) + b"]" + ODD_BODY.split(b"} ]", 1)[1]
-    async with proxied(upstreams.echo()) as pair:
+    async with proxied(upstreams.echo(), context_tokens=2_000) as pair:
         arrived = await received(pair, CHAT, content=body, headers={"x-isocost-mode": "compact"})
     sent, forwarded = (raw_fields(text) for text in (body, arrived["body"].encode("latin-1")))
     assert list(sent) == list(forwarded)

@@ -1,6 +1,7 @@
 """The store fails, at start or later: a sentence and nothing overwritten, or an answer and a count of what was lost."""
 
 import asyncio
+import hashlib
 import os
 import sqlite3
 import time
@@ -246,11 +247,14 @@ def _damaged(state: bytes) -> bytes:
 
 
 def _of_a_newer_format(state: bytes) -> bytes:
-    return state[:4] + bytes([state[4] + 1]) + state[5:]
+    head, body = state[:4] + bytes([state[4] + 1]), state[13:]
+    return head + hashlib.sha256(head + body).digest()[:8] + body
 
 
 @pytest.mark.parametrize("headers", [THIN, COMPACT], ids=["thin", "resending"])
-@pytest.mark.parametrize(("spoil", "error"), [(_damaged, "CodecError"), (_of_a_newer_format, "MismatchError")])
+@pytest.mark.parametrize(
+    ("spoil", "error"), [(_damaged, "StateCorruptionError"), (_of_a_newer_format, "MismatchError")]
+)
 async def test_a_conversation_that_cannot_be_read_is_left_as_it_is(tmp_path, spoil, error: str, headers):
     url = f"sqlite:///{tmp_path}/store.sqlite"
     async with proxied(upstreams.answers(), store=url) as pair:

@@ -20,7 +20,7 @@ pytest_plugins = ["tests.support.proxying"]
 FACT = "The spare key hangs behind the blue shutter of the boathouse."
 QUESTION = "Where does the spare key hang?"
 SYSTEM = {"role": "system", "content": "It is a quarter past nine."}
-SMALL = {"window_tokens": 200, "epoch_tokens": 400}
+SMALL = {"window_tokens": 200, "epoch_tokens": 400, "context_tokens": 2_000}
 
 
 def user(text: str) -> dict:

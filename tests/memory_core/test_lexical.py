@@ -8,7 +8,7 @@ from memory_core.lexical import STOP_WORDS, query_terms, terms
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("She walked home, walking slowly.", ["she", "walk", "home", "walk", "slow"]),
+        ("She walked home, walking slowly.", ["she", "walk", "home", "walk", "slowli"]),
         ("don't e-mail 3.14 foo_bar", ["don", "t", "e", "mail", "3", "14", "foo_bar"]),
         ("Die Straßen, Müllers Häuser", ["die", "strassen", "müllers", "häuser"]),
         ("Где живут мои кошки?", ["где", "живут", "мои", "кошки"]),
@@ -65,8 +65,8 @@ def test_a_word_is_found_inside_a_script_without_spaces(sentence: str, word: str
     assert set(terms(word)) <= set(terms(sentence))
 
 
-@pytest.mark.parametrize("word", ["is", "bed", "red", "sing", "ring", "fly"])
-def test_a_stem_keeps_three_letters(word: str) -> None:
+@pytest.mark.parametrize("word", ["is", "bed", "red", "sing", "ring", "v2s", "user_ids"])
+def test_short_words_and_identifiers_are_left_alone(word: str) -> None:
     assert terms(word) == [word]
 
 

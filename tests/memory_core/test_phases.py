@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_core import phases
+from memory_core import phases, reference
 from memory_core.state import MemoryState
 from memory_core.update import Report, update
 
@@ -48,7 +48,7 @@ def test_a_switch_of_topic_is_reported_once_and_by_its_size() -> None:
     reports = talk([0.6] * 6 + [0.05] + [0.6] * 6)
     switched = [number for number, report in enumerate(reports) if report.topic_switch > 0]
     assert switched == [7]
-    assert reports[7].topic_switch == pytest.approx(0.55, abs=1e-4)
+    assert reports[7].topic_switch == pytest.approx(1 - 0.05 / 0.6, abs=1e-4)
     assert reports[7].novelty_score == pytest.approx(0.95, abs=1e-4)
     assert reports[-1].phase == "stability" or reports[-1].phase == "resonance"
 
@@ -80,5 +80,41 @@ def test_the_formulas_at_points_worked_out_by_hand() -> None:
     assert phases.novelty(-0.3) == 1.0
     assert phases.novelty(0.25) == pytest.approx(0.75)
     assert phases.switch_magnitude([0.7, 0.7], 0.0) == 0.0
-    assert phases.switch_magnitude([0.7, 0.7, 0.7], 0.45) == 0.0
-    assert phases.switch_magnitude([0.7, 0.7, 0.7], 0.3) == pytest.approx(0.4)
+    assert phases.switch_magnitude([0.7, 0.7, 0.7], 0.3) == 0.0
+    assert phases.switch_magnitude([0.7, 0.7, 0.7], 0.14) == pytest.approx(0.8)
+    assert phases.switch_magnitude([0.7, 0.7, 0.7], -0.7) == 1.0
+    assert phases.switch_magnitude([0.1, 0.1, 0.1], 0.0) == 0.0
+    assert phases.switch_magnitude([-0.5] * 3, -1.0) == 0.0
+
+
+@given(st.lists(cosines, max_size=20), cosines)
+def test_a_switch_is_the_references(history: list[float], similarity: float) -> None:
+    expected = reference.topic_switch(history, similarity)
+    found = phases.switch_magnitude(history, similarity)
+    assert found == pytest.approx(expected, abs=1e-6) or abs(max(found, expected) - phases.SWITCH_THRESHOLD) < 1e-6
+
+
+def test_terse_talk_switches_where_a_fixed_fall_would_not_see_it() -> None:
+    reports = talk([0.3] * 5 + [0.02] + [0.3] * 3)
+    assert [number for number, report in enumerate(reports) if report.topic_switch > 0] == [6]
+
+
+def test_the_history_of_switches_remembers_what_was_broken() -> None:
+    state = MemoryState.empty(D)
+    rows = np.eye(D, dtype=np.float32)
+    for number in range(60):
+        state, _ = update(state, rows[number // 6 % D], 1.0, is_input=True, auto_anchor=number > 30)
+    assert [switch.turn for switch in state.topic_switches] == [7, 13, 19, 25, 31, 37, 43, 49, 55]
+    assert {switch.phase for switch in state.topic_switches} == {"resonance"}
+    assert all(0.99 <= switch.magnitude <= 1 for switch in state.topic_switches)
+    assert [switch.auto_anchored for switch in state.topic_switches] == [False] * 5 + [True] * 4
+
+
+def test_the_history_of_switches_is_bounded() -> None:
+    state = MemoryState.empty(D)
+    rows = np.eye(D, dtype=np.float32)
+    for number in range(400):
+        state, _ = update(state, rows[number // 5 % D], 1.0, is_input=True)
+    assert len(state.topic_switches) == 50
+    assert state.topic_switches[-1].turn == 396
+    state.check()

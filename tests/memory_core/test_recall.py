@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from memory_core import recall, reference
 from memory_core.index import MemoryIndex, quantise, unit_rows
-from memory_core.lexical import query_terms
 from memory_core.state import MemoryState
 from tests.support.memories import Turn, folded, indexed, logs, texts, turns, unit
 
@@ -18,7 +17,7 @@ EMPTY = MemoryState.empty(D)
 
 def expected(log: list[Turn], query: str, vector: np.ndarray) -> list[float]:
     rows = [row for turn in log for row in unit_rows(turn.vectors).tolist()]
-    return reference.scores([text for turn in log for text in turn.texts], rows, query, vector.tolist())
+    return reference.scores([(turn.is_input, turn.texts) for turn in log], rows, query, vector.tolist())
 
 
 @settings(deadline=None, max_examples=60)
@@ -26,7 +25,7 @@ def expected(log: list[Turn], query: str, vector: np.ndarray) -> list[float]:
 def test_scores_are_the_references(log: list[Turn], query: str, seed: int) -> None:
     vector = unit(seed, 1, D)[0]
     index = indexed(log, D)
-    found = recall.scores(index, index.memories(), query_terms(query), vector)
+    found = recall.scores(index, index.memories(), query, vector)
     assert found == pytest.approx(expected(log, query, vector), abs=1e-5)
 
 
@@ -41,13 +40,13 @@ def test_scores_are_the_references_after_any_appends_and_truncations(
             index.truncate(step)
             del log[step:]
         else:
-            index.append(step.vectors, step.texts)
+            index.append(step.vectors, step.texts, is_input=step.is_input)
             log.append(step)
     if log:
         vector = unit(seed, 1, D)[0]
-        found = recall.scores(index, index.memories(), query_terms(query), vector)
+        found = recall.scores(index, index.memories(), query, vector)
         assert found == pytest.approx(expected(log, query, vector), abs=1e-5)
-        assert np.array_equal(found, recall.scores(indexed(log, D), len(found), query_terms(query), vector))
+        assert np.array_equal(found, recall.scores(indexed(log, D), len(found), query, vector))
 
 
 @settings(deadline=None, max_examples=60)
@@ -56,11 +55,29 @@ def test_rank_is_the_scores_sorted_and_cut(log: list[Turn], query: str, seed: in
     vector = unit(seed, 1, D)[0]
     index = indexed(log, D)
     ranked = recall.rank(index, EMPTY, query, vector, turns=len(log), limit=limit)
-    scored = np.round(recall.scores(index, index.memories(), query_terms(query), vector), recall.SCORE_DECIMALS)
-    order = sorted(range(len(scored)), key=lambda memory: (-scored[memory], memory))[:limit]
-    assert [(memory.turn, memory.chunk, memory.score) for memory in ranked] == [
-        (*index.place(memory), scored[memory]) for memory in order
+    scored = recall.scores(index, index.memories(), query, vector)
+    rounded = np.round(scored, recall.SCORE_DECIMALS)
+    best = sorted(range(len(scored)), key=lambda memory: (-rounded[memory], memory))[: recall.CANDIDATES * limit]
+    turn_of = [index.place(memory)[0] for memory in best]
+    repeats = [turn_of[:place].count(turn) for place, turn in enumerate(turn_of)]
+    decayed = [
+        round(float(scored[memory]) * recall.REPEAT_DECAY**repeat, recall.SCORE_DECIMALS)
+        for memory, repeat in zip(best, repeats, strict=True)
     ]
+    order = sorted(zip(decayed, best, strict=True), key=lambda pair: (-pair[0], pair[1]))[:limit]
+    assert [(memory.turn, memory.chunk, memory.score) for memory in ranked] == [
+        (*index.place(memory), score) for score, memory in order
+    ]
+
+
+def test_the_chunks_of_one_long_turn_make_room_for_other_turns() -> None:
+    here, beside = np.eye(D, dtype=np.float32)[:2]
+    near = (here + 0.2 * beside) / np.linalg.norm(here + 0.2 * beside)
+    long = Turn(tuple("abcdefghijkl"), quantise(np.stack([here] * 12)))
+    far = Turn(("zz",), quantise(np.eye(D, dtype=np.float32)[3:4]))
+    index = indexed([long, *[far] * 8, Turn(("ee",), quantise(near[None])), far], D)
+    ranked = recall.rank(index, EMPTY, "nothing of this", here, turns=index.turns, limit=12)
+    assert 10 in [memory.turn for memory in ranked]
 
 
 @settings(deadline=None, max_examples=60)
@@ -82,7 +99,9 @@ def test_equal_memories_keep_the_order_of_the_log(count: int, query: str) -> Non
     row = quantise(unit(1, 1, 384))
     index = indexed([Turn(("same words",), row)] * count, 384)
     ranked = recall.rank(index, MemoryState.empty(384), query, unit(2, 1, 384)[0], turns=count, limit=count)
-    assert [(memory.turn, memory.score) for memory in ranked] == [(turn, 0.0) for turn in range(1, count + 1)]
+    assert [(memory.turn, memory.score) for memory in ranked] == [
+        (turn, ranked[0].score) for turn in range(1, count + 1)
+    ]
 
 
 def test_an_empty_index_and_an_empty_prefix_recall_nothing() -> None:
@@ -94,17 +113,20 @@ def test_an_empty_index_and_an_empty_prefix_recall_nothing() -> None:
 
 
 def test_a_memory_is_found_by_word_by_meaning_and_by_its_neighbour() -> None:
-    rows = np.eye(D, dtype=np.float32)
-    said = ["the dog barked", "green tea", "blue sky", "old car", "tall tree", "warm soup", "grey road", "red door"]
-    index = indexed([Turn((text,), quantise(row[None])) for text, row in zip(said, rows, strict=True)], D)
+    # Far enough apart that no window holds two of them: "car" is turn 10, the vector is turn 30's.
+    there, elsewhere, asked = np.eye(D, dtype=np.float32)[:3]
+    log = [Turn(("grey road",), quantise(elsewhere[None]))] * 40
+    log[9] = Turn(("old car",), quantise(elsewhere[None]))
+    log[29] = Turn(("grey road",), quantise(there[None]))
+    index = indexed(log, D)
 
     def best(query: str, vector: np.ndarray) -> list[int]:
-        return [memory.turn for memory in recall.rank(index, EMPTY, query, vector, turns=8, limit=3)]
+        return [memory.turn for memory in recall.rank(index, EMPTY, query, vector, turns=40, limit=3)]
 
-    far = -np.ones(D, np.float32) / np.sqrt(D)
-    assert best("which car was it, the cars", far)[0] == 4
-    assert best("unseen words only here", rows[5])[0] == 6
-    assert set(best("unseen words only here", rows[5])) == {5, 6, 7}
+    assert best("which car was it, the cars", asked)[0] == 10
+    assert set(best("which car was it, the cars", asked)) == {9, 10, 11}
+    assert best("unseen words only here", there)[0] == 30
+    assert best("unseen words only here", there)[1] == 31, "the pair of both turns points there too"
 
 
 def test_a_query_without_a_subject_borrows_it_from_the_state() -> None:

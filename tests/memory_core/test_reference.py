@@ -1,10 +1,11 @@
 """The oracle against numbers worked out by hand: it must not be wrong in the same way as what it checks."""
 
 import math
+from dataclasses import astuple
 
 import pytest
 
-from memory_core import reference
+from memory_core import recall, reference
 
 RIGHT, UP = (1.0, 0.0), (0.0, 1.0)
 
@@ -26,11 +27,51 @@ def test_state_vector() -> None:
     assert reference.state_vector([(9.0, 0.0)], 2) == pytest.approx([1.2, 0.0])
 
 
-def test_kept_turns() -> None:
-    # 1 → medium, 2 → medium; 2 is least, → long; 4 comes in with 3 in short only ever one back
-    assert reference.kept_turns([5, 1, 3, 4], short=1, medium=1, long=1) == {1, 3, 4}
-    assert reference.kept_turns([2, 2, 2, 2], short=1, medium=1, long=1) == {2, 3, 4}, "of two equals the older goes"
-    assert reference.kept_turns([1, 2], short=15, medium=50, long=200) == {1, 2}
+def heard(text: str, vector: tuple[float, ...] = RIGHT, *, is_input: bool = False) -> reference.Heard:
+    return reference.Heard([text], [vector], is_input)
+
+
+def test_kept() -> None:
+    # one term each, never said before: density ln(1 + n), so weight ln(1 + n) over the mean so far
+    said = [heard("alpha"), heard("beta"), heard("gamma")]
+    first, second, third = (math.log(1 + n) for n in (1, 2, 3))
+    weights = [1.0, 2 * second / (first + second), 3 * third / (first + second + third)]
+    apart = [reference.kept([*said[:n]], (15, 50, 200))[-1].weight for n in (1, 2, 3)]
+    assert apart == pytest.approx(weights)
+    # all three fit one each: the first falls twice
+    assert [(slot.turn, slot.place) for slot in reference.kept(said, (1, 1, 1))] == [(1, 2), (2, 1), (3, 0)]
+    # one place in all but short term: the lightest goes, and that is the first
+    assert [slot.turn for slot in reference.kept(said, (1, 0, 1))] == [2, 3]
+    assert [slot.turn for slot in reference.kept(said, (1, 0, 1), fifo=True)] == [2, 3]
+
+
+def test_kept_counts_what_comes_back_and_groups_what_is_near() -> None:
+    # 3-4-5: cosine .6 to the first is an access, .8 to the second is a cluster
+    said = [heard("a", RIGHT), heard("b", (0.0, 1.0)), heard("c", (0.6, 0.8), is_input=True)]
+    slots = reference.kept(said, (5, 5, 5))
+    assert [(slot.accesses, slot.touched, slot.leader) for slot in slots] == [(0, 0, 0), (1, 3, 0), (0, 0, 2)]
+
+
+def test_kept_takes_the_same_said_again_for_an_access() -> None:
+    twice = [heard("Tea, please", is_input=True), heard("tea,  PLEASE", is_input=True)]
+    [slot] = reference.kept(twice, (5, 5, 5))
+    assert (slot.turn, slot.accesses, slot.touched) == (1, 1, 2)
+    assert len(reference.kept([heard("tea"), heard("tea")], (5, 5, 5))) == 2, "only what the user says again"
+    other_words = [heard("code 7431", is_input=True), heard("code 7432", is_input=True)]
+    assert len(reference.kept(other_words, (5, 5, 5))) == 2
+
+
+def test_similarities() -> None:
+    assert reference.similarities([RIGHT, RIGHT, UP], 2) == pytest.approx([1.0, 0.0])
+    assert reference.similarities([], 2) == []
+
+
+def test_topic_switch() -> None:
+    assert reference.topic_switch([0.5, 0.5], 0.0) == 0.0
+    assert reference.topic_switch([0.5, 0.5, 0.5], 0.1) == pytest.approx(0.8)
+    assert reference.topic_switch([0.5, 0.5, 0.5], 0.25) == 0.0
+    assert reference.topic_switch([0.1, 0.1, 0.1], 0.0) == 0.0, "a fall of a tenth is no news"
+    assert reference.topic_switch([0.9, 0.9, 0.5, 0.5, 0.5, 0.5, 0.5], -0.9) == 1.0
 
 
 def test_information() -> None:
@@ -41,15 +82,35 @@ def test_information() -> None:
 
 def test_scores() -> None:
     # The query's word stands in the first of four memories, its vector is that of the last two.
-    scores = reference.scores(["alpha", "beta", "gamma", "delta"], [RIGHT, RIGHT, UP, UP], "alpha", UP)
-    # dense: alone 0 0 1 1, with the one before 0 0 cos 45° 1, scaled from 0..2
-    dense = [0, 0, (1 + math.sqrt(0.5)) / 2, 1]
-    # lexical: alone 1 0 0 0; around, the word stands in windows of 2 and 3 terms where 2.5 is the mean
+    turns = [(True, [text]) for text in ("alpha", "beta", "gamma", "delta?")]
+    scores = reference.scores(turns, [RIGHT, RIGHT, UP, UP], "alpha", UP)
+    cosine, pair = [0, 0, 1, 1], [0, 0, math.sqrt(0.5), 1]
+    # near: the word stands in windows of 2 and 3 terms where 2.5 is the mean; wider windows hold all four alike
     damping_of_2, damping_of_3 = 1.2 * (0.25 + 0.75 * 2 / 2.5), 1.2 * (0.25 + 0.75 * 3 / 2.5)
-    lexical = [1, (1 + damping_of_2) / (1 + damping_of_3) / 2, 0, 0]
-    a, b, c, d = ((x + y) / 2 for x, y in zip(dense, lexical, strict=True))
-    assert scores == pytest.approx([a + 0.3 * b, b + 0.3 * a, c + 0.3 * d, d + 0.3 * c])
+    near = [1, (1 + damping_of_2) / (1 + damping_of_3), 0, 0]
+    coverage, states = [1, 0, 0, 0], [1, 1, 1, 0]
+    weight = recall.WEIGHTS
+    parts = [(weight.cosine, cosine), (weight.pair, pair), (weight.near, near), (weight.coverage, coverage)]
+    parts.append((weight.states, states))
+    total = sum(astuple(weight))
+    assert scores == pytest.approx([sum(share * row[i] for share, row in parts) / total for i in range(4)])
+
+
+def test_scores_of_voice_and_time() -> None:
+    turns = [(True, ["Ann: hi"]), (False, ["Bob: hi"]), (True, ["Ann: hi yesterday"]), (True, ["Ann: hi"])]
+    vectors, weight = [RIGHT] * 4, recall.WEIGHTS
+    by_name, neither, mine, yours = (
+        reference.scores(turns, vectors, query, UP) for query in ("Ann?", "zzz", "my zzz", "what you told me of zzz")
+    )
+    step, total = weight.voice, sum(astuple(weight))
+    assert [a - b for a, b in zip(mine, neither, strict=True)] == pytest.approx(
+        [step / total, 0, step / total, step / total]
+    )
+    assert [a - b for a, b in zip(yours, neither, strict=True)] == pytest.approx([0, step / total, 0, 0])
+    assert neither[2] - neither[0] == pytest.approx(weight.when / total)
+    assert by_name[0] > by_name[1] + step / total - 1e-9
 
 
 def test_scores_of_equal_memories_are_equal() -> None:
-    assert reference.scores(["x"] * 9, [(0.6, 0.8)] * 9, "y", (0.28, 0.96)) == [0.0] * 9
+    scores = reference.scores([(True, ["x"])] * 9, [(0.6, 0.8)] * 9, "y", (0.28, 0.96))
+    assert scores == [scores[0]] * 9

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from memory_core.index import quantise
-from memory_core.state import Capacities, Kept, MemoryState
+from memory_core.state import Capacities, Kept, MemoryState, TopicSwitch
 from tests.support.memories import Turn, folded, unit
 
 D = 8
@@ -39,6 +39,19 @@ def test_a_folded_state_and_an_empty_one_hold_their_invariants() -> None:
         ("not in the log", lambda s: replace(s, short=(Kept(s.turns + 1, 1.0),))),
         ("below zero", lambda s: replace(s, short=(Kept(s.turns, -0.1),))),
         ("below zero", lambda s: replace(s, short=(Kept(s.turns, float("nan")),))),
+        ("weight", lambda s: replace(s, short=(Kept(s.turns, 1.0, -0.1),))),
+        ("weight", lambda s: replace(s, short=(Kept(s.turns, 1.0, float("inf")),))),
+        ("accesses", lambda s: replace(s, short=(Kept(s.turns, 1.0, accesses=-1),))),
+        ("an access", lambda s: replace(s, short=(Kept(s.turns, 1.0, touched=s.turns + 1),))),
+        ("an access", lambda s: replace(s, short=(Kept(s.turns, 1.0, touched=s.turns),))),
+        ("leader", lambda s: replace(s, short=(Kept(s.turns, 1.0, leader=s.turns),))),
+        ("leader", lambda s: replace(s, short=(Kept(s.turns, 1.0, leader=-1),))),
+        ("eviction", lambda s: replace(s, capacities=replace(s.capacities, eviction="whim"))),
+        ("history of switches", lambda s: replace(s, topic_switches=(TopicSwitch(1, 0.7, "stability"),) * 51)),
+        ("not in the log", lambda s: replace(s, topic_switches=(TopicSwitch(99, 0.7, "stability"),))),
+        ("magnitude", lambda s: replace(s, topic_switches=(TopicSwitch(1, 1.7, "stability"),))),
+        ("density", lambda s: replace(s, densities=(float("nan"), 0.0))),
+        ("density", lambda s: replace(s, densities=(0.0, -1.0))),
     ],
 )
 def test_check_names_each_broken_invariant(sentence: str, breaking: Callable[[MemoryState], MemoryState]) -> None:
@@ -63,10 +76,28 @@ def test_kept_is_in_the_order_of_the_log() -> None:
         replace(SOUND, medium=SOUND.medium[1:]),
         replace(SOUND, short=SOUND.short[1:]),
         replace(SOUND, capacities=Capacities()),
+        replace(SOUND, capacities=replace(SMALL, eviction="fifo")),
+        replace(SOUND, topic_switches=(TopicSwitch(1, 0.7, "stability"),)),
+        replace(SOUND, densities=(1.0, 1.0)),
+        replace(SOUND, short=(replace(SOUND.short[0], accesses=7), *SOUND.short[1:])),
         replace(SOUND, vector=np.nextafter(SOUND.vector, np.float32(9))),
         replace(SOUND, vector=SOUND.vector[:-1]),
     ],
-    ids=["turns", "inputs", "similarities", "long", "medium", "short", "capacities", "one bit", "dimension"],
+    ids=[
+        "turns",
+        "inputs",
+        "similarities",
+        "long",
+        "medium",
+        "short",
+        "capacities",
+        "eviction",
+        "switches",
+        "densities",
+        "accesses",
+        "one bit",
+        "dimension",
+    ],
 )
 def test_same_sees_every_difference(changed: MemoryState) -> None:
     assert SOUND.same(replace(SOUND, vector=SOUND.vector.copy()))

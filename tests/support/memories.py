@@ -11,6 +11,7 @@ from memory_core.state import Capacities, MemoryState
 from memory_core.update import Report, update
 
 VOCABULARY = "cat cats dog dogs running ran blue green the who where 1999 Straße кошка 東京 猫 สวัสดี".split()
+VOCABULARY += "Ann: Bob: Ann yesterday my what? you told".split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def indexed(log: Sequence[Turn], dimension: int) -> MemoryIndex:
     """The index of a log, built turn by turn."""
     index = MemoryIndex(dimension)
     for turn in log:
-        index.append(turn.vectors, turn.texts)
+        index.append(turn.vectors, turn.texts, is_input=turn.is_input)
     return index
 
 

@@ -1,0 +1,71 @@
+"""What the surface of a text says about it: who speaks, whether it asks, whether it tells a time, whom a query means.
+
+Cheap and approximate on purpose: a cue only tips the scales in recall.py, it decides nothing by itself. English first,
+with the commonest words of German, French and Spanish; a text in another language simply gives no cue.
+"""
+
+import re
+from collections.abc import Iterable
+
+from memory_core.lexical import words
+
+_STAMP = re.compile(r"\s*\[(?=[^\[\]\n]*\d)[^\[\]\n]{4,60}\]\s*|\s*\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d[^\s\]]{0,20}\s+")
+"""A date that a client put in front of a message: "[1:56 pm on 8 May, 2023]", "2023-05-08 13:56"."""
+
+_SPEAKER = re.compile(r"([^\W\d_][\w .'’-]{0,40}?):\s")
+
+_WHEN = re.compile(
+    r"\b(?:yesterday|today|tonight|tomorrow|recently|ago|last|next|weekend|weeks?|months?|years?|"
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|june|july|august|september|october|"
+    r"november|december|in may|gestern|heute|morgen|letzten?|nächsten?|hier|demain|semaine|ayer|hoy|mañana|"
+    r"(?:19|20)\d\d|\d{1,2}[:./]\d\d)\b",
+    re.IGNORECASE,
+)
+
+_FIRST_PERSON = frozenset(
+    "i my me mine we our us ich mein meine meinen mir mich wir unser je mon ma mes moi nous yo mi mis nosotros".split()
+)
+
+_ANSWERED = re.compile(
+    r"\bremind me\b|\byou (?:told|said|mention\w*|suggest\w*|recommend\w*|provided|gave|list\w*|wrote|explain\w*)\b|"
+    r"\b(?:our|the) (?:previous|last|earlier) (?:chat|conversation|discussion)\b|\bdu (?:hast|hattest)\b|\btu as dit\b",
+    re.IGNORECASE,
+)
+"""The question is about what the other side answered."""
+
+_QUESTION_MARKS = ("?", "？", "؟")
+
+
+def without_stamp(text: str) -> str:
+    """The text without a date in front of it: a clock says nothing of the meaning that a vector is to hold."""
+    stamp = _STAMP.match(text)
+    return text[stamp.end() :] if stamp else text
+
+
+def speaker(text: str) -> str:
+    """The name before the first colon, folded ("caroline" of "[8 May] Caroline: hi"); "" if there is none."""
+    found = _SPEAKER.match(without_stamp(text[:120]))
+    return " ".join(words(found.group(1))) if found else ""
+
+
+def asks(text: str) -> bool:
+    """It ends as a question."""
+    return any(mark in text[-3:] for mark in _QUESTION_MARKS)
+
+
+def tells_when(text: str) -> bool:
+    """It speaks of a time, its stamp apart."""
+    return _WHEN.search(without_stamp(text)) is not None
+
+
+def named(query: str, names: Iterable[str]) -> list[str]:
+    """Which of these folded names stand in the query, in their order."""
+    said = f" {' '.join(words(query))} "
+    return [name for name in names if f" {name} " in said]
+
+
+def meant(query: str) -> str:
+    """Whose words a query that names nobody is about: "assistant" (what you told me), "user" (my …) or ""."""
+    if _ANSWERED.search(query):
+        return "assistant"
+    return "user" if _FIRST_PERSON.intersection(words(query)) else ""

@@ -1,0 +1,288 @@
+"""The literals worth keeping of a conversation: bounded, ranked by salience, corrected by what is said later.
+
+A fold of the log like the state: `add` is pure, a fork or an edit is a replay. An ordinary chat holds thousands of
+numbers, so what is kept is decided by salience, in octaves (a point more is twice as salient):
+
+    kind + 1 if the user said it + 1.5 if it has a key + rarity + log2(mentions) / 2 + log2(last turn) / 4 - 4 if
+    superseded - 1 if it is one character,  rarity = log2(literals seen / literals of this kind seen) / 2, 0..3
+
+Recency is a power of the turn's number, not of an age: so nothing fades relative to its elders as turns go by, the
+order of two entries changes only when one is said again, and no entry needs to be scored twice. Rarity is that of
+the kind at the time: the ten-thousandth number of a log file weighs less than the first IBAN.
+"""
+
+import heapq
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from memory_core.literals.extraction import extract
+from memory_core.literals.literal import KINDS, WHOLES, Literal
+from memory_core.literals.subjects import topic
+
+CAPACITY = 256
+TEXT_CHARS_MAX = 500
+"""Longer values (data URLs, mostly) are left to the log: a cache of them would be a second log."""
+
+READ_CHARS_MAX = 32_000
+"""Of a longer turn the first and the last half of this are read: a pasted log must not hold up its conversation."""
+
+_KIND_OCTAVES = {
+    "iban": 4.0, "vat": 4.0, "email": 4.0, "phone": 4.0, "uuid": 3.5, "money": 3.5, "datetime": 3.5, "ip": 3.5,
+    "url": 3.0, "path": 3.0, "version": 3.0, "date": 3.0, "age": 3.0, "time": 2.5, "quantity": 2.5,
+    "percentage": 2.5, "recurrence": 2.5, "period": 2.0, "duration": 2.0, "identifier": 2.0, "quoted": 2.0,
+    "mention": 2.0, "statement": 1.5, "hashtag": 1.5, "number": 0.5,
+}  # fmt: skip
+"""How much an exact value of the kind is missed when it is gone: what cannot be guessed or asked for again first."""
+
+_USER_OCTAVES, _KEY_OCTAVES, _SUPERSEDED_OCTAVES, _SHORT_OCTAVES = 1.0, 1.5, 4.0, 1.0
+_RARITY_OCTAVES_MAX = 3.0
+_SALIENCE_DECIMALS = 4
+
+_COMPARABLE = (
+    frozenset({"date", "datetime", "period", "recurrence"}),
+    frozenset({"time", "datetime", "period"}),
+    frozenset({"number", "identifier", "version", "hashtag", "uuid"}),
+    frozenset({"statement", "quoted"}),
+    frozenset({"age", "duration"}),
+)
+"""Kinds that can answer the same question: a day corrects a day, but an hour completes it."""
+
+_SPEAKERS = frozenset({"user", "assistant"})
+"""Who corrects and is corrected. A tool's result is records, whose fields repeat without a word about one another."""
+
+_CORRECTION = re.compile(
+    r"\b(?:actually|instead|correction|i meant|make (?:it|that)|should (?:be|have been)|sorry|rather|scratch that|no|"
+    r"nein|eigentlich|stattdessen|sondern)\b[^.!?\n]*\Z",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(r"[^.!?\n]{0,12}\b(?:instead|stattdessen)\b", re.IGNORECASE)
+_CORRECTION_CHARS = 60
+_CORRECTION_TURNS = 6
+"""How far back a correction without a subject ("no, make it 1,300 USD") reaches for a value of its kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A literal with where it was last stated: turn (from 1) and role.
+
+    `last` is the turn of the last mention, `mentions` their number. `was` is the text of the value that it replaced
+    and `was_turn` that one's turn, "" and 0 if none; `superseded` is the turn that replaced this one, 0 if current.
+    """
+
+    kind: str
+    text: str
+    value: str
+    amount: Decimal | None
+    unit: str
+    key: str
+    context: str
+    turn: int
+    role: str
+    last: int
+    mentions: int = 1
+    was: str = ""
+    was_turn: int = 0
+    superseded: int = 0
+    salience: float = 0.0
+
+
+class _Said(NamedTuple):
+    """A literal of this turn, its key, and whether the text around it says that it corrects something unnamed."""
+
+    literal: Literal
+    key: str
+    corrects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralCache:
+    """At most `capacity` entries in the order of the log, and how many literals of each of KINDS went by."""
+
+    capacity: int = CAPACITY
+    entries: tuple[Entry, ...] = ()
+    seen: tuple[int, ...] = (0,) * len(KINDS)
+
+
+def add(cache: LiteralCache, turn: int, role: str, text: str) -> LiteralCache:
+    """The cache after one more turn (numbered from 1, in order). Pure: the same turns give the same cache."""
+    found = [literal for part in _parts(text) for literal in _without_repeats(extract(part), part)]
+    return _Fold(cache, turn, role).add(found) if found else cache
+
+
+def best(cache: LiteralCache, limit: int) -> tuple[Entry, ...]:
+    """The `limit` most salient entries, superseded ones after all current ones; ties in the order of the log."""
+    return tuple(heapq.nsmallest(limit, cache.entries, key=lambda entry: (entry.superseded > 0, -entry.salience)))
+
+
+def line(entry: Entry) -> str:
+    """An entry for the memory block, in one line: "[12 user] budget: 1,247.38 USD (was 1,100 USD in turn 4)"."""
+    said = f"{entry.key}: {entry.text}" if entry.key else entry.context.replace("…", entry.text, 1)
+    if entry.superseded:
+        said += f" (superseded in turn {entry.superseded})"
+    elif entry.was:
+        said += f" (was {entry.was} in turn {entry.was_turn})"
+    return f"[{entry.turn} {entry.role}] {said}"
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """The text, or both its ends, cut at white space so that no value is halved."""
+    if len(text) <= READ_CHARS_MAX:
+        return (text,)
+    half = READ_CHARS_MAX // 2
+    return text[:half].rpartition(" ")[0], text[-half:].partition(" ")[2]
+
+
+def _without_repeats(literals: Sequence[Literal], text: str) -> list[_Said]:
+    """Without a quotation that is nothing but one atom, bare numbers inside of wholes, and what is too long to keep."""
+    atoms = {(literal.start, literal.end) for literal in literals if literal.kind not in WHOLES}
+    left, covered = [], 0
+    for literal in literals:
+        if literal.kind in WHOLES:
+            if (literal.start + 1, literal.end - 1) in atoms:
+                continue
+            covered = max(covered, literal.end)
+        elif literal.kind == "number" and literal.start < covered:
+            continue
+        if len(literal.text) <= TEXT_CHARS_MAX:
+            left.append(_Said(literal, literal.key, not literal.key and _corrects(text, literal)))
+    return left
+
+
+def _corrects(text: str, literal: Literal) -> bool:
+    before = text[max(0, literal.start - _CORRECTION_CHARS) : literal.start]
+    return _CORRECTION.search(before) is not None or _INSTEAD.match(text, literal.end) is not None
+
+
+def _weight(said: _Said) -> float:
+    return _KIND_OCTAVES[said.literal.kind] + _KEY_OCTAVES * bool(said.key)
+
+
+class _Fold:
+    """One call of `add`: entries to change in place, and where to look them up."""
+
+    def __init__(self, cache: LiteralCache, turn: int, role: str) -> None:
+        self.capacity, self.turn, self.role = cache.capacity, turn, role
+        self.entries = list(cache.entries)
+        self.seen = list(cache.seen)
+        self.by_value: dict[tuple[str, str], list[int]] = {}
+        self.by_topic: dict[str, list[int]] = {}
+        for place, entry in enumerate(self.entries):
+            self._index(place, entry)
+
+    def add(self, found: list[_Said]) -> LiteralCache:
+        """Enter the literals of the turn, of a flood the weightiest; then forget the least salient."""
+        for said in found:
+            self.seen[KINDS.index(said.literal.kind)] += 1
+        if len(found) > self.capacity:
+            heaviest = heapq.nsmallest(self.capacity, range(len(found)), key=lambda at: (-_weight(found[at]), at))
+            found = [found[at] for at in sorted(heaviest)]
+        named = [(said.literal, self._corrected_key(said.literal) if said.corrects else said.key) for said in found]
+        listed = _listed(named)
+        for literal, key in named:
+            about = topic(key) if key else ""
+            place = self._known(literal, about)
+            place = self._enter(literal, key) if place < 0 else self._repeat(place, literal, key)
+            if about and about not in listed and self.role in _SPEAKERS:
+                self._supersede(place, about)
+        excess = len(self.entries) - self.capacity
+        if excess > 0:
+            order = range(len(self.entries))
+            dropped = set(heapq.nsmallest(excess, order, key=lambda place: (self.entries[place].salience, place)))
+            self.entries = [entry for place, entry in enumerate(self.entries) if place not in dropped]
+        return LiteralCache(self.capacity, tuple(self.entries), tuple(self.seen))
+
+    def _index(self, place: int, entry: Entry) -> None:
+        self.by_value.setdefault((entry.kind, entry.value), []).append(place)
+        if entry.key:
+            self.by_topic.setdefault(topic(entry.key), []).append(place)
+
+    def _known(self, literal: Literal, about: str) -> int:
+        """The entry of the same value said of the same thing, or of nothing; the latest where nothing is named."""
+        places = self.by_value.get((literal.kind, literal.value), ())
+        for place in reversed(places):
+            key = self.entries[place].key
+            if not about or not key or topic(key) == about:
+                return place
+        return -1
+
+    def _enter(self, literal: Literal, key: str) -> int:
+        kind, text, context = literal.kind, literal.text, literal.context
+        entry = Entry(
+            kind, text, literal.value, literal.amount, literal.unit, key, context, self.turn, self.role, self.turn
+        )
+        self.entries.append(self._scored(entry))
+        self._index(len(self.entries) - 1, entry)
+        return len(self.entries) - 1
+
+    def _repeat(self, place: int, literal: Literal, key: str) -> int:
+        """Said again: a mention more. Named now, said by the user now, or current again now: this turn states it."""
+        entry = self.entries[place]
+        changes: dict[str, object] = {"last": self.turn, "mentions": entry.mentions + 1}
+        revived = bool(entry.superseded and key)
+        if revived or (key and not entry.key) or (self.role == "user" != entry.role):
+            changes |= {"turn": self.turn, "role": self.role, "text": literal.text, "context": literal.context}
+        if revived:
+            changes |= {"superseded": 0, "was": "", "was_turn": 0}
+        if key and not entry.key:
+            changes["key"] = key
+            self.by_topic.setdefault(topic(key), []).append(place)
+        self.entries[place] = self._scored(replace(entry, **changes))  # type: ignore[arg-type]
+        return place
+
+    def _supersede(self, place: int, about: str) -> None:
+        """Mark the one current value of an earlier turn that this one replaces; of several none: they are a list."""
+        entry = self.entries[place]
+        rivals = [
+            other
+            for other in self.by_topic.get(about, ())
+            if not self.entries[other].superseded
+            and self.entries[other].role in _SPEAKERS
+            and self.entries[other].value != entry.value
+            and _comparable(self.entries[other].kind, entry.kind)
+        ]
+        if len(rivals) != 1 or self.entries[rivals[0]].turn >= self.turn:
+            return
+        older = self.entries[rivals[0]]
+        self.entries[rivals[0]] = self._scored(replace(older, superseded=self.turn))
+        stated = replace(entry, turn=self.turn, role=self.role, was=older.text, was_turn=older.turn)
+        self.entries[place] = self._scored(stated)
+
+    def _corrected_key(self, literal: Literal) -> str:
+        """The key of what "no, make it X" corrects: the latest of X's kind and unit in the last few turns."""
+        for entry in reversed(self.entries):
+            near = 0 < self.turn - entry.last <= _CORRECTION_TURNS
+            if near and entry.key and not entry.superseded and (entry.kind, entry.unit) == (literal.kind, literal.unit):
+                return entry.key
+        return ""
+
+    def _scored(self, entry: Entry) -> Entry:
+        return replace(entry, salience=_salience(entry, self.seen))
+
+
+def _listed(named: Iterable[tuple[Literal, str]]) -> frozenset[str]:
+    """Topics with several comparable values in one turn: a list of prices, say, which corrects nothing."""
+    values: dict[str, tuple[str, str]] = {}
+    several = set()
+    for literal, key in named:
+        if key:
+            kind, value = values.setdefault(topic(key), (literal.kind, literal.value))
+            if value != literal.value and _comparable(kind, literal.kind):
+                several.add(topic(key))
+    return frozenset(several)
+
+
+def _comparable(left: str, right: str) -> bool:
+    return left == right or any(left in group and right in group for group in _COMPARABLE)
+
+
+def _salience(entry: Entry, seen: Sequence[int]) -> float:
+    kind_seen = max(1, seen[KINDS.index(entry.kind)])
+    rarity = min(_RARITY_OCTAVES_MAX, 0.5 * math.log2(max(1, sum(seen)) / kind_seen))
+    octaves = _KIND_OCTAVES[entry.kind] + rarity + 0.5 * math.log2(entry.mentions) + 0.25 * math.log2(entry.last)
+    octaves += _USER_OCTAVES * (entry.role == "user") + _KEY_OCTAVES * bool(entry.key)
+    octaves -= _SUPERSEDED_OCTAVES * (entry.superseded > 0) + _SHORT_OCTAVES * (len(entry.value) == 1)
+    return round(octaves, _SALIENCE_DECIMALS)
