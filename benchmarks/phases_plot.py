@@ -152,7 +152,7 @@ def draw(rows: Sequence[Report], file: Path, title: str) -> None:
             if switched
             else []
         )
-        phases = [Patch(color=PHASE_COLOURS[phase], label=phase) for phase in PHASES]
+        phases = [Patch(color=PHASE_COLOURS[phase], alpha=0.6, linewidth=0, label=phase) for phase in PHASES]
         figure.legend(
             handles=[*lines, *markers, *phases], ncols=5, loc="outside lower center", frameon=False, fontsize=8
         )

@@ -33,7 +33,7 @@ from benchmarks.routing_data import (
 )
 from memory_core.codebook import CODES, SAMPLE_PER_CODE, AdaptiveCodebook, Codebook, spaced, train
 from memory_core.index import Bytes8, Floats, quantise
-from memory_core.routing import PROBES, RoutingIndex
+from memory_core.routing import PROBES, RoutingIndex, Rows
 
 RECALL_MIN = 0.95
 BYTES_A_MEMORY, CODEBOOK_MB = 4, 0.6
@@ -99,7 +99,7 @@ def flat(corpus: Corpus) -> Engine:
 def routed(corpus: Corpus, codes: int, probes: Sequence[int]) -> Iterator[Engine]:
     """Static routing codes, trained on rows evenly spaced in the log."""
     started = time.monotonic()
-    index = RoutingIndex(_trained(corpus.rows, codes), corpus.rows.__getitem__)
+    index = RoutingIndex(_trained(corpus.rows, codes), _taken(corpus.rows))
     index.append(np.asarray(corpus.rows))
     seconds = time.monotonic() - started
     for m in probes:
@@ -176,7 +176,7 @@ def print_drift(name: str, corpora: Sequence[tuple[str, Corpus]]) -> None:
     print("| codebook |" + "".join(f" {asked}: recall@10 | read |" for asked, _ in corpora) + " hot MB |")
     print("|---" * (2 + 2 * len(corpora)) + "|")
     for title, book, probes in books:
-        index = RoutingIndex(book, rows.__getitem__)
+        index = RoutingIndex(book, _taken(rows))
         index.append(rows)
         for m in probes:
             cells = [
@@ -207,6 +207,10 @@ def drifting(topics: int, memories: int, dimension: int, path: Path) -> list[tup
 
 def _trained(rows: Bytes8, codes: int = CODES) -> Codebook:
     return train(np.asarray(rows[spaced(len(rows), codes * SAMPLE_PER_CODE)]), codes)
+
+
+def _taken(rows: Bytes8) -> Rows:
+    return lambda memories: rows.take(memories, axis=0)  # a quarter faster than rows[memories]
 
 
 def _search(index: RoutingIndex, probes: int) -> Search:

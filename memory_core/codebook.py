@@ -36,7 +36,7 @@ _FIXED_POINT = 2**14
 _BLOCK_ROWS = 4_096
 
 Codes = NDArray[np.uint16]
-Norms = NDArray[np.float64]
+Squares = NDArray[np.float64]
 
 
 class Codebook:
@@ -53,7 +53,7 @@ class Codebook:
         if not 1 <= len(centroids) <= CODES_MAX:
             raise ValueError(f"a codebook has 1 to {CODES_MAX} codes, not {len(centroids)}")
         self.centroids = centroids
-        self._norms = norms_of(centroids)
+        self._squares = squares_of(centroids)
 
     @property
     def codes(self) -> int:
@@ -68,7 +68,7 @@ class Codebook:
     @property
     def nbytes(self) -> int:
         """What it keeps in memory."""
-        return self.centroids.nbytes + self._norms.nbytes
+        return self.centroids.nbytes + self._squares.nbytes
 
     def assign(self, rows: Bytes8) -> Codes:
         """The nearest code of each int8 row, uint16 [n]; a tie goes to the lower code."""
@@ -76,20 +76,25 @@ class Codebook:
 
     def cosines(self, query: Floats) -> Floats:
         """Cosine of a unit query to each centroid, float32 [K]."""
-        lengths: Floats = self._norms.astype(np.float32)
+        lengths: Floats = np.sqrt(self._squares).astype(np.float32)
         cosines: Floats = (self.centroids.astype(np.float32) @ query) / lengths
         return cosines
 
-    def _nearest(self, rows: Bytes8) -> tuple[Codes, Norms]:
-        """(code, dot with its centroid over the centroid's norm) of each row."""
+    def _nearest(self, rows: Bytes8) -> tuple[Codes, Squares]:
+        """The code of each row, and how near it is: signed dot² over the centroid's own square.
+
+        A quotient of whole numbers, so that equal cosines are equal floats; dot over length has a rounded root in it.
+        """
         exact = np.dtype(np.float32 if self.dimension <= _EXACT_DIMENSION_MAX else np.float64)
         table = self.centroids.astype(exact).T
-        codes, dots = np.empty(len(rows), np.uint16), np.empty(len(rows))
+        codes, nearness = np.empty(len(rows), np.uint16), np.empty(len(rows))
         for start in range(0, len(rows), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
-            products: Norms = (rows[block].astype(exact) @ table) / self._norms
-            codes[block], dots[block] = products.argmax(axis=1), products.max(axis=1)
-        return codes, dots
+            dots: Squares = (rows[block].astype(exact) @ table).astype(np.float64)
+            dots *= np.abs(dots)
+            dots /= self._squares
+            codes[block], nearness[block] = dots.argmax(axis=1), dots.max(axis=1)
+        return codes, nearness
 
 
 class AdaptiveCodebook:
@@ -173,12 +178,12 @@ def train(sample: Bytes8, codes: int = CODES, iterations: int = ITERATIONS) -> C
     check_rows(sample)
     if not 1 <= codes <= CODES_MAX or not len(sample):
         raise ValueError(f"training needs a row and 1 to {CODES_MAX} codes, not {len(sample)} rows and {codes} codes")
-    norms = norms_of(sample)
-    fixed = np.rint(sample * (_FIXED_POINT / norms[:, None])).astype(np.int16)
+    squares = squares_of(sample)
+    fixed = np.rint(sample * (_FIXED_POINT / np.sqrt(squares))[:, None]).astype(np.int16)
     book = Codebook(sample[spaced(len(sample), codes)])
     for _ in range(iterations):
-        assigned, dots = book._nearest(sample)
-        book = Codebook(_moved(book.centroids, sample, fixed, assigned, dots / norms))
+        assigned, nearness = book._nearest(sample)
+        book = Codebook(_moved(book.centroids, sample, fixed, assigned, nearness / squares))
     return book
 
 
@@ -190,16 +195,16 @@ def check_rows(rows: Bytes8) -> None:
         raise ValueError("a vector of zeros has no direction")
 
 
-def norms_of(rows: Bytes8) -> Norms:
-    """The length of each int8 row, float64 [n]: the root of a whole number, so the same everywhere."""
+def squares_of(rows: Bytes8) -> Squares:
+    """The squared length of each int8 row, a whole number, float64 [n]."""
     squares = np.empty(len(rows))
     for start in range(0, len(rows), _BLOCK_ROWS):
         wide = rows[start : start + _BLOCK_ROWS].astype(np.float64)
-        squares[start : start + _BLOCK_ROWS] = np.einsum("ij,ij->i", wide, wide)
-    return np.sqrt(squares)
+        squares[start : start + _BLOCK_ROWS] = np.vecdot(wide, wide)
+    return squares
 
 
-def _moved(before: Bytes8, sample: Bytes8, fixed: NDArray[np.int16], assigned: Codes, cosines: Norms) -> Bytes8:
+def _moved(before: Bytes8, sample: Bytes8, fixed: NDArray[np.int16], assigned: Codes, fit: Squares) -> Bytes8:
     """One step of k-means: each centroid in the direction of its members' sum."""
     members = np.split(np.argsort(assigned, kind="stable"), np.cumsum(np.bincount(assigned, minlength=len(before))))
     sums = np.stack([fixed[own].sum(axis=0, dtype=np.int64) for own in members[:-1]])
@@ -207,7 +212,7 @@ def _moved(before: Bytes8, sample: Bytes8, fixed: NDArray[np.int16], assigned: C
     cancelled = ~after.any(axis=1)
     after[cancelled] = before[cancelled]
     empty = np.flatnonzero([not len(own) for own in members[:-1]])
-    strangers = np.argsort(cosines, kind="stable")[: len(empty)]
+    strangers = np.argsort(fit, kind="stable")[: len(empty)]
     after[empty] = sample[strangers]
     return after
 

@@ -23,9 +23,15 @@ Memories = NDArray[np.uint32]
 
 
 class Postings:
-    """Append-only but for `truncate`; memories are numbered from 0 in the order they came."""
+    """Append-only but for `truncate`; memories are numbered from 0 in the order they came.
 
-    def __init__(self, codes: int) -> None:
+    Args:
+        codes: how many lists there are.
+        tail_min: how many memories may wait in any case.
+    """
+
+    def __init__(self, codes: int, *, tail_min: int = TAIL_MIN) -> None:
+        self._tail_min = tail_min
         self._packed: Memories = np.empty(0, np.uint32)
         self._starts = np.zeros(codes + 1, np.int64)
         self._tail = array("H")
@@ -43,7 +49,7 @@ class Postings:
         if len(self) + len(codes) > MEMORIES_MAX:
             raise ValueError(f"at most {MEMORIES_MAX} memories can be numbered")
         self._tail.frombytes(codes.tobytes())
-        if len(self._tail) > max(TAIL_MIN, TAIL_SHARE * len(self._packed)):
+        if len(self._tail) > max(self._tail_min, TAIL_SHARE * len(self._packed)):
             self._merge()
 
     def sizes(self) -> NDArray[np.int64]:

@@ -14,13 +14,14 @@ about does as well (EXPERIMENTS.md).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory_core import cues
+from memory_core.bias import NO_BIAS, Bias, adjusted, filtered
 from memory_core.index import Floats, MemoryIndex
 from memory_core.lexical import query_terms
 from memory_core.state import MemoryState
@@ -83,19 +84,31 @@ class Memory:
     score: float
 
 
-def rank(index: MemoryIndex, state: MemoryState, query: str, vector: Floats, *, turns: int, limit: int) -> list[Memory]:
+def rank(
+    index: MemoryIndex,
+    state: MemoryState,
+    query: str,
+    vector: Floats,
+    *,
+    turns: int,
+    limit: int,
+    bias: Bias = NO_BIAS,
+    keep: Callable[[Memory], bool] | None = None,
+) -> list[Memory]:
     """The best `limit` memories of the first `turns` turns, best first; equal scores keep the order of the log.
 
-    `vector` is the query's unit vector, float32 [d].
+    `vector` is the query's unit vector, float32 [d]. `bias` pulls and pushes scores before they are sorted; `keep`
+    filters after ranking and before truncation, so that `limit` are delivered as long as there are so many.
     """
     count = index.memories(turns)
     if count == 0:
         return []
     asked = cues.without_stamp(query)
     pulled = with_subject(vector, query_terms(asked), state)
-    scored = scores(index, count, asked, pulled)
-    best = np.argsort(-np.round(scored, SCORE_DECIMALS), kind="stable")[: CANDIDATES * limit]
-    return _diverse([Memory(*index.place(int(memory)), float(scored[memory])) for memory in best])[:limit]
+    scored = adjusted(scores(index, count, asked, pulled), index, count, asked, pulled, bias)
+    order = np.argsort(-np.round(scored, SCORE_DECIMALS), kind="stable")
+    ranked = (Memory(*index.place(int(memory)), float(scored[memory])) for memory in order)
+    return _diverse(filtered(ranked, keep, CANDIDATES * limit))[:limit]
 
 
 def _diverse(best: Sequence[Memory]) -> list[Memory]:

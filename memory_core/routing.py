@@ -23,7 +23,8 @@ PROBES = 8
 Cosines = NDArray[np.float64]
 
 Rows = Callable[[Memories], Bytes8]
-"""The int8 rows [n, d] of these memories (at most 256, ascending): `mapped.__getitem__` of a memory map is one."""
+"""The int8 rows [n, d] of these memories (at most 256, ascending), `lambda asked: mapped.take(asked, axis=0)` of a
+memory map for one."""
 
 _BLOCK_ROWS = 256
 """Rows fetched and ranked at a time: as floats they still fit a core's cache."""

@@ -114,20 +114,23 @@ def _mentions(said: Prose, *, by_user: bool) -> Iterator[Mention]:
 
 
 def _trimmed(words: list[str], text: str, place: int) -> tuple[list[str], bool]:
-    """A span without possessives and the common words at its edges, and whether it now opens a sentence."""
-    starts = bool(_SENTENCE_START.search(text, max(0, place - 4), place)) or place == 0
-    while words and (_folded(words[0]) in _UNNAMED or (_folded(words[0]) in _OPENERS and (starts or len(words) == 1))):
-        words, starts = words[1:], starts and _folded(words[0]) in _OPENERS and _folded(words[1:2]) in _OPENERS
-    while words and (_folded(words[-1]) in _UNNAMED or words[-1].islower()):
-        words = words[:-1]
-    while words and words[0].islower():
-        words = words[1:]
-    bare = [word.rstrip("-'’") for word in words]
-    return [re.sub(r"['’]s$", "", word) for word in bare], starts
+    """A span without possessives and what is no name at its edges, and whether a sentence opens with what is left."""
+    opens = place == 0 or _SENTENCE_START.search(text, max(0, place - 4), place) is not None
+    first, last = 0, len(words)
+    while first < last and _is_idle(words[first], opens or last == 1):
+        first += 1
+    while first < last and (words[last - 1].islower() or _is_idle(words[last - 1], False)):
+        last -= 1
+    while first < last and words[first].islower():
+        first += 1
+    bare = [word.rstrip("-'’") for word in words[first:last]]
+    return [re.sub(r"['’]s$", "", word) for word in bare], opens and first == 0
 
 
-def _folded(word: str) -> str:
-    return word.replace("’", "'").casefold()
+def _is_idle(word: str, by_place: bool) -> bool:
+    """The word's capital is no sign of a name: wherever it stands, or, if so asked, for its place."""
+    folded = word.replace("’", "'").casefold()
+    return folded in _UNNAMED or (by_place and folded in _OPENERS)
 
 
 def _is_ordinary(word: str, words: frozenset[str]) -> bool:

@@ -15,7 +15,7 @@ import heapq
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ _KIND_OCTAVES = {
 }  # fmt: skip
 """How much an exact value of the kind is missed when it is gone: what cannot be guessed or asked for again first."""
 
+_PLACES = {kind: place for place, kind in enumerate(KINDS)}
+
 _USER_OCTAVES, _KEY_OCTAVES, _SUPERSEDED_OCTAVES, _SHORT_OCTAVES = 1.0, 1.5, 4.0, 1.0
 _RARITY_OCTAVES_MAX = 3.0
 _SALIENCE_DECIMALS = 4
@@ -50,6 +52,9 @@ _COMPARABLE = (
     frozenset({"age", "duration"}),
 )
 """Kinds that can answer the same question: a day corrects a day, but an hour completes it."""
+
+_PLAIN_KINDS = frozenset({"number", "identifier"})
+"""Atoms that say nothing that the quotation or the statement around them does not say better."""
 
 _SPEAKERS = frozenset({"user", "assistant"})
 """Who corrects and is corrected. A tool's result is records, whose fields repeat without a word about one another."""
@@ -65,9 +70,8 @@ _CORRECTION_TURNS = 6
 """How far back a correction without a subject ("no, make it 1,300 USD") reaches for a value of its kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A literal with where it was last stated: turn (from 1) and role.
+class Entry(NamedTuple):
+    """A literal with where it was last stated: turn (from 1) and role. A row, made by the hundred: so a tuple.
 
     `last` is the turn of the last mention, `mentions` their number. `was` is the text of the value that it replaced
     and `was_turn` that one's turn, "" and 0 if none; `superseded` is the turn that replaced this one, 0 if current.
@@ -100,7 +104,7 @@ class _Said(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LiteralCache:
-    """At most `capacity` entries in the order of the log, and how many literals of each of KINDS went by."""
+    """At most `capacity` entries in order of their first mention, and how many literals of each of KINDS went by."""
 
     capacity: int = CAPACITY
     entries: tuple[Entry, ...] = ()
@@ -114,7 +118,7 @@ def add(cache: LiteralCache, turn: int, role: str, text: str) -> LiteralCache:
 
 
 def best(cache: LiteralCache, limit: int) -> tuple[Entry, ...]:
-    """The `limit` most salient entries, superseded ones after all current ones; ties in the order of the log."""
+    """The `limit` most salient entries, superseded ones after all current ones; ties by first mention."""
     return tuple(heapq.nsmallest(limit, cache.entries, key=lambda entry: (entry.superseded > 0, -entry.salience)))
 
 
@@ -137,7 +141,7 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def _without_repeats(literals: Sequence[Literal], text: str) -> list[_Said]:
-    """Without a quotation that is nothing but one atom, bare numbers inside of wholes, and what is too long to keep."""
+    """Without quotations that are nothing but one atom, numbers and names inside of wholes, and what is too long."""
     atoms = {(literal.start, literal.end) for literal in literals if literal.kind not in WHOLES}
     left, covered = [], 0
     for literal in literals:
@@ -145,7 +149,7 @@ def _without_repeats(literals: Sequence[Literal], text: str) -> list[_Said]:
             if (literal.start + 1, literal.end - 1) in atoms:
                 continue
             covered = max(covered, literal.end)
-        elif literal.kind == "number" and literal.start < covered:
+        elif literal.kind in _PLAIN_KINDS and literal.start < covered:
             continue
         if len(literal.text) <= TEXT_CHARS_MAX:
             left.append(_Said(literal, literal.key, not literal.key and _corrects(text, literal)))
@@ -162,75 +166,75 @@ def _weight(said: _Said) -> float:
 
 
 class _Fold:
-    """One call of `add`: entries to change in place, and where to look them up."""
+    """One call of `add`: the entries, changed in place until they are a cache again."""
 
     def __init__(self, cache: LiteralCache, turn: int, role: str) -> None:
         self.capacity, self.turn, self.role = cache.capacity, turn, role
         self.entries = list(cache.entries)
+        self.values = {entry.value for entry in cache.entries}
         self.seen = list(cache.seen)
-        self.by_value: dict[tuple[str, str], list[int]] = {}
-        self.by_topic: dict[str, list[int]] = {}
-        for place, entry in enumerate(self.entries):
-            self._index(place, entry)
 
     def add(self, found: list[_Said]) -> LiteralCache:
         """Enter the literals of the turn, of a flood the weightiest; then forget the least salient."""
         for said in found:
-            self.seen[KINDS.index(said.literal.kind)] += 1
+            self.seen[_PLACES[said.literal.kind]] += 1
         if len(found) > self.capacity:
             heaviest = heapq.nsmallest(self.capacity, range(len(found)), key=lambda at: (-_weight(found[at]), at))
             found = [found[at] for at in sorted(heaviest)]
         named = [(said.literal, self._corrected_key(said.literal) if said.corrects else said.key) for said in found]
         listed = _listed(named)
         for literal, key in named:
-            about = topic(key) if key else ""
+            about = topic(key)
+            states = bool(about) and about not in listed and self.role in _SPEAKERS
             place = self._known(literal, about)
-            place = self._enter(literal, key) if place < 0 else self._repeat(place, literal, key)
-            if about and about not in listed and self.role in _SPEAKERS:
+            place = self._enter(literal, key) if place < 0 else self._repeat(place, literal, key, states=states)
+            if states and not self.entries[place].superseded:
                 self._supersede(place, about)
-        excess = len(self.entries) - self.capacity
-        if excess > 0:
-            order = range(len(self.entries))
-            dropped = set(heapq.nsmallest(excess, order, key=lambda place: (self.entries[place].salience, place)))
-            self.entries = [entry for place, entry in enumerate(self.entries) if place not in dropped]
-        return LiteralCache(self.capacity, tuple(self.entries), tuple(self.seen))
+        return LiteralCache(self.capacity, self._kept(), tuple(self.seen))
 
-    def _index(self, place: int, entry: Entry) -> None:
-        self.by_value.setdefault((entry.kind, entry.value), []).append(place)
-        if entry.key:
-            self.by_topic.setdefault(topic(entry.key), []).append(place)
+    def _kept(self) -> tuple[Entry, ...]:
+        excess = len(self.entries) - self.capacity
+        if excess <= 0:
+            return tuple(self.entries)
+        saliences = [entry.salience for entry in self.entries]
+        dropped = set(sorted(range(len(saliences)), key=saliences.__getitem__)[:excess])
+        return tuple(entry for place, entry in enumerate(self.entries) if place not in dropped)
 
     def _known(self, literal: Literal, about: str) -> int:
         """The entry of the same value said of the same thing, or of nothing; the latest where nothing is named."""
-        places = self.by_value.get((literal.kind, literal.value), ())
-        for place in reversed(places):
-            key = self.entries[place].key
-            if not about or not key or topic(key) == about:
+        if literal.value not in self.values:
+            return -1
+        for place in range(len(self.entries) - 1, -1, -1):
+            entry = self.entries[place]
+            same = entry.value == literal.value and entry.kind == literal.kind
+            if same and (not about or not entry.key or topic(entry.key) == about):
                 return place
         return -1
 
     def _enter(self, literal: Literal, key: str) -> int:
-        kind, text, context = literal.kind, literal.text, literal.context
-        entry = Entry(
-            kind, text, literal.value, literal.amount, literal.unit, key, context, self.turn, self.role, self.turn
-        )
-        self.entries.append(self._scored(entry))
-        self._index(len(self.entries) - 1, entry)
+        kind, text, value, context = literal.kind, literal.text, literal.value, literal.context
+        turn = self.turn
+        entry = Entry(kind, text, value, literal.amount, literal.unit, key, context, turn, self.role, turn)
+        self.entries.append(entry)
+        self.values.add(value)
+        self._score(len(self.entries) - 1)
         return len(self.entries) - 1
 
-    def _repeat(self, place: int, literal: Literal, key: str) -> int:
-        """Said again: a mention more. Named now, said by the user now, or current again now: this turn states it."""
-        entry = self.entries[place]
-        changes: dict[str, object] = {"last": self.turn, "mentions": entry.mentions + 1}
-        revived = bool(entry.superseded and key)
-        if revived or (key and not entry.key) or (self.role == "user" != entry.role):
-            changes |= {"turn": self.turn, "role": self.role, "text": literal.text, "context": literal.context}
+    def _repeat(self, place: int, literal: Literal, key: str, *, states: bool) -> int:
+        """Said again: a mention more. Named first, said by the user first, or again in force: this turn states it.
+
+        Only the user brings a superseded value back; an assistant that says it looks back.
+        """
+        entry = self.entries[place]._replace(last=self.turn, mentions=self.entries[place].mentions + 1)
+        by_user = self.role == "user"
+        revived = bool(entry.superseded) and states and by_user
         if revived:
-            changes |= {"superseded": 0, "was": "", "was_turn": 0}
-        if key and not entry.key:
-            changes["key"] = key
-            self.by_topic.setdefault(topic(key), []).append(place)
-        self.entries[place] = self._scored(replace(entry, **changes))  # type: ignore[arg-type]
+            entry = entry._replace(superseded=0, was="", was_turn=0)
+        if revived or (key and not entry.key) or (by_user and entry.role != "user"):
+            entry = entry._replace(turn=self.turn, role=self.role, text=literal.text, context=literal.context)
+            entry = entry._replace(key=entry.key or key)
+        self.entries[place] = entry
+        self._score(place)
         return place
 
     def _supersede(self, place: int, about: str) -> None:
@@ -238,18 +242,21 @@ class _Fold:
         entry = self.entries[place]
         rivals = [
             other
-            for other in self.by_topic.get(about, ())
-            if not self.entries[other].superseded
-            and self.entries[other].role in _SPEAKERS
-            and self.entries[other].value != entry.value
-            and _comparable(self.entries[other].kind, entry.kind)
+            for other, rival in enumerate(self.entries)
+            if rival.key
+            and topic(rival.key) == about
+            and not rival.superseded
+            and rival.role in _SPEAKERS
+            and rival.value != entry.value
+            and _comparable(rival.kind, entry.kind)
         ]
         if len(rivals) != 1 or self.entries[rivals[0]].turn >= self.turn:
             return
         older = self.entries[rivals[0]]
-        self.entries[rivals[0]] = self._scored(replace(older, superseded=self.turn))
-        stated = replace(entry, turn=self.turn, role=self.role, was=older.text, was_turn=older.turn)
-        self.entries[place] = self._scored(stated)
+        self.entries[rivals[0]] = older._replace(superseded=self.turn)
+        self.entries[place] = entry._replace(turn=self.turn, role=self.role, was=older.text, was_turn=older.turn)
+        self._score(rivals[0])
+        self._score(place)
 
     def _corrected_key(self, literal: Literal) -> str:
         """The key of what "no, make it X" corrects: the latest of X's kind and unit in the last few turns."""
@@ -259,8 +266,9 @@ class _Fold:
                 return entry.key
         return ""
 
-    def _scored(self, entry: Entry) -> Entry:
-        return replace(entry, salience=_salience(entry, self.seen))
+    def _score(self, place: int) -> None:
+        entry = self.entries[place]
+        self.entries[place] = entry._replace(salience=_salience(entry, self.seen))
 
 
 def _listed(named: Iterable[tuple[Literal, str]]) -> frozenset[str]:
@@ -280,7 +288,7 @@ def _comparable(left: str, right: str) -> bool:
 
 
 def _salience(entry: Entry, seen: Sequence[int]) -> float:
-    kind_seen = max(1, seen[KINDS.index(entry.kind)])
+    kind_seen = max(1, seen[_PLACES[entry.kind]])
     rarity = min(_RARITY_OCTAVES_MAX, 0.5 * math.log2(max(1, sum(seen)) / kind_seen))
     octaves = _KIND_OCTAVES[entry.kind] + rarity + 0.5 * math.log2(entry.mentions) + 0.25 * math.log2(entry.last)
     octaves += _USER_OCTAVES * (entry.role == "user") + _KEY_OCTAVES * bool(entry.key)

@@ -21,6 +21,9 @@ _VAT = re.compile(rf"(?<![0-9A-Za-z])(?:{_VAT_STATES})[ -]?[0-9A-Z](?:[ .-]?[0-9
 _VERSION = re.compile(r"(?<![\w.-])(?:v\d{1,6}(?:\.\d{1,6}){0,3}|\d{1,6}(?:\.\d{1,6}){2,3})"
                       r"(?:-?(?:alpha|beta|rc|dev|post|a|b)[.-]?\d{0,6}|-[0-9A-Za-z][0-9A-Za-z.-]{0,30})?"
                       r"(?:\+[0-9A-Za-z.-]{1,30})?(?![\w-]|\.\d)", re.I)  # fmt: skip
+_NO_VERSION = re.compile(r"\d{1,2}\.\d{1,2}\.(?:\d{2}|\d{4})|[1-9]\d{0,2}(?:\.\d{3}){2,3}")
+"""Three numbers with points are a day, or millions as the continent writes them, before they are a version."""
+
 _RELEASE = re.compile(r"(?<![\w.,-])\d{1,4}(?:\.\d{1,5}){1,3}(?![\w%€$]|\.\d)")
 _PRODUCT = re.compile(r"\b(?:version|release|python|node|java|php|ruby|go|ubuntu|debian|postgres(?:ql)?|redis|mysql|"
                       r"cuda|django|rails|react|vue|angular|kernel|ios|android|macos)[ :=]{1,2}\Z", re.I)  # fmt: skip
@@ -97,6 +100,8 @@ def _checked(
 
 def _versions(text: str, start: int, end: int) -> Iterator[Reading]:
     for match in _VERSION.finditer(text, start, end):
+        if _NO_VERSION.fullmatch(match.group()):
+            continue
         yield _reading("version", match, match.group(), match.group().casefold().removeprefix("v"))
     for match in _RELEASE.finditer(text, start, end):
         if _PRODUCT.search(text, max(0, match.start() - _PRODUCT_CHARS), match.start()):

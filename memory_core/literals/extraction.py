@@ -16,7 +16,7 @@ from memory_core.literals.phones import phones
 from memory_core.literals.quantities import quantities
 from memory_core.literals.segments import Readings, known_stretches, odd_stretches
 from memory_core.literals.statements import quotations, statements
-from memory_core.literals.subjects import is_change, subject
+from memory_core.literals.subjects import subject
 from memory_core.literals.temporal import moments
 from memory_core.literals.web import addresses
 
@@ -26,7 +26,7 @@ _DIGIT = re.compile(r"\d")
 _PRECEDENCE = {
     kind: place
     for place, kind in enumerate(
-        ("uuid", "iban", "vat", "url", "email", "ip", "phone", *KINDS)[::-1],
+        ("uuid", "iban", "vat", "url", "email", "ip", "phone", "version", *KINDS)[::-1],
     )
 }
 """Of equally long readings: what a check digit or a fixed form proves goes first, then the order of KINDS."""
@@ -63,7 +63,7 @@ def _atoms(text: str, tokens: Tokens) -> list[Reading]:
     found: list[Reading] = []
     read = Readings(len(tokens.starts))
     for first, last in known_stretches(tokens):
-        found.extend(moment for moment in moments(tokens, first, last, read) if not _is_change(tokens, moment))
+        found.extend(moments(tokens, first, last, read))
         found.extend(quantities(tokens, first, last, read))
     for start, end in odd_stretches(text):
         found.extend(codes(text, start, end))
@@ -71,13 +71,6 @@ def _atoms(text: str, tokens: Tokens) -> list[Reading]:
     if len(_DIGIT.findall(text)) >= _PHONE_DIGITS_MIN:
         found.extend(phones(text))
     return found
-
-
-def _is_change(tokens: Tokens, moment: Reading) -> bool:
-    if moment.kind != "period":
-        return False
-    place = bisect_left(tokens.starts, moment.start)
-    return tokens.letters[place] == "v" and is_change(tokens, place)
 
 
 def _longest(readings: Iterable[Reading]) -> list[Reading]:

@@ -41,7 +41,8 @@ def iso_time(tokens: Tokens, first: int, last: int) -> str:
         follows = tokens.words[place + 1] if place + 1 < last and tokens.letters[place + 1] == "A" else ""
         if letter == "T" or (letter in "nf" and (follows or letters in ("n", "f", "nO"))):
             parts = [*_PARTS.findall(word), "00"]
-            return _clock(int(parts[0]), parts[1], ":" + parts[2] if len(parts) > 3 else "", follows)
+            seconds = word[word.rindex(":") :] if word.count(":") == 2 else ""
+            return _clock(int(parts[0]), parts[1], seconds, follows)
         if letter == "K":
             return (
                 "12:00" if word.startswith(("noon", "mid")) and "night" not in word and "nacht" not in word else "00:00"

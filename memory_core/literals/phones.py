@@ -7,12 +7,12 @@ from memory_core.literals.literal import Reading
 
 _SHAPE = re.compile(
     r"(?:\(?\+[ ]?\(?\d|\(\d|\d)[\d ()./-]{4,30}\d"
-    r"(?:[ ]?(?:x|ext\.?|extension|Durchwahl)[ ]?\d{1,6})?(?!\w|[-/=*]\w|[.,]\d)",
+    r"(?:[ ]?(?:x|ext\.?|extension|Durchwahl)[ ]?\d{1,6})?(?![A-Za-z0-9_]|[-/=*]\w|[.,]\d)",
     re.IGNORECASE,
 )
 """One class of characters, bounded: what a number may not look like is told by `_is_phone`, not by backtracking."""
 
-_INSIDE = re.compile(r"(?:[\w./*=+]|(?:^|[\w\s])-|\d[ ])\Z")
+_INSIDE = re.compile(r"(?:[A-Za-z0-9_./*=+]|(?:^|[\w\s])-|\d[ ])\Z")
 """What may not stand right before a number: it would be the end of a longer word, number or sum."""
 
 _CUE = re.compile(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from unicodedata import category
 
 from memory_core.literals.lexer import Tokens
 from memory_core.literals.lexicon import (
@@ -77,6 +78,10 @@ def _reading(kind: str, tokens: Tokens, first: int, last: int) -> Reading | None
         start, amount = start - 1, -amount
     elif first and tokens.words[first - 1] in ("minus", "negative"):
         start, amount = tokens.starts[first - 1], -amount
+    elif tokens.letters[first : first + 2] == "1_" and tokens.words[first] in CURRENCIES:
+        amount = -amount
+    if kind == "number" and (tokens.letters[first:last] == "e" or (text[start] == "0" and text[start:end].isdecimal())):
+        return Reading(kind, start, end, text[start:end], amount, unit)
     joint = "" if unit == "%" else " "
     return Reading(kind, start, end, f"{plain(amount)}{joint}{unit}".strip(), amount, unit)
 
@@ -211,6 +216,7 @@ def _duration(tokens: Tokens, first: int, last: int) -> tuple[Decimal, str]:
     return sum((amount * _MINUTES[unit] for amount, unit in parts), Decimal(0)), "minute"
 
 
+_TIME_SYMBOLS = {"hour": "h", "minute": "min", "second": "s"}
 _MINUTES = {
     "week": Decimal(10_080),
     "day": Decimal(1_440),
@@ -228,17 +234,22 @@ def _unit(kind: str, tokens: Tokens, first: int, last: int) -> str:
         return _currency(words)
     if kind == "age":
         return next((DURATION_UNITS[word] for word in words if word in DURATION_UNITS), "year")
-    return "".join(filter(None, map(_measure, words, tokens.letters[first:last])))
+    return _per("".join(filter(None, map(_measure, words, tokens.letters[first:last]))))
 
 
 def _currency(words: list[str]) -> str:
     adjective = next((ADJECTIVES[word] for word in words if word in ADJECTIVES), "")
     code = next((word.upper() for word in words if word in CURRENCY_CODES), "")
     dollar = {"a$": "AUD", "c$": "CAD", "r$": "BRL", "s$": "SGD"}
-    plain_word = next(
-        (dollar.get(word) or CURRENCIES[word] for word in words if word in CURRENCIES or word in dollar), ""
-    )
-    return code or adjective or plain_word or "GBP"
+    named = next((dollar.get(word) or CURRENCIES[word] for word in words if word in CURRENCIES or word in dollar), "")
+    symbol = next((word for word in words if len(word) == 1 and category(word) == "Sc"), "GBP")
+    return code or adjective or named or symbol
+
+
+def _per(unit: str) -> str:
+    """Hours after a slash are h: "km/hour" is km/h."""
+    measure, slash, time = unit.partition("/")
+    return f"{measure}/{_TIME_SYMBOLS.get(time, time)}" if slash else unit
 
 
 def _measure(word: str, letter: str) -> str:

@@ -102,6 +102,8 @@ def _before(tokens: Tokens, step: int, *, colon: bool, needs_determiner: bool = 
             determined = True
             words[:0] = [word] if word in _OTHERS else []
             break
+        if colon and word in _STOPS:
+            return ""
         if word in _STOPS or not _is_word(word):
             break
         words.insert(0, word)

@@ -8,6 +8,7 @@ from memory_core.literals.lexer import Tokens
 from memory_core.literals.literal import Reading
 from memory_core.literals.quantities import NUMBER
 from memory_core.literals.segments import Readings
+from memory_core.literals.subjects import is_change
 
 _ORDINAL = r"(?:t_?)?[oS]"
 _YEAR = r"(?:[,;]?[gI]?Y)"
@@ -22,7 +23,7 @@ _TIME = rf"(?:{_CLOCK}(?:E?(?:Id)?P)?)"
 _BARE_HOUR = r"(?<=c)[nsf](?![UhHn1-9])"
 _DATETIME = rf"(?:X|{_DATE}[,;_]?E?P?c?(?:{_TIME}|{_BARE_HOUR})|{_TIME},?p?{_DATE}|{_TIME}N?P)"
 _MOMENT = rf"(?:{_DATETIME}|{_DATE}|{_TIME})"
-_SIDE = rf"(?:{_DATETIME}|{_DATE}|{_TIME}|{_ORDINAL}|e|[nfs](?:IdP)?)"
+_SIDE = rf"(?:{_DATETIME}|{_DATE}|{_TIME}|d?{_ORDINAL}|e|[nfs](?:IdP)?)"
 _DAY_PART = rf"(?:N[EP]?P|(?:{_DATE}|E)E?P|[EL]?NP|[EL]?I(?:d[EP]?|E)P)"
 _SPAN = (
     r"(?:[dE]{0,2}g?(?:d?[NoS][Uq]|UE?)g(?:N?U|d[UM]|Y|NY|N?[Mm]Y?)|(?:Eg|[EL])?N(?:n|s)?[Uqh]|Egd?U|[EL]IdU|NYq|"
@@ -46,9 +47,9 @@ _GRAMMAR = (
 _RULES = tuple((kind, re.compile(needs).search, re.compile(pattern).finditer) for kind, needs, pattern in _GRAMMAR)
 """With each rule what a stretch must have for it: asked first, since most rules find nothing in most stretches."""
 
-_HAS_TIME = re.compile(r"[MmWwVRUqQPKAOTDeXZYohS]|c[nsf]")
+_HAS_TIME = re.compile(r"[MmWwVRUqQPKAOTDeXZYohS]|c[nsf]|FN")
 _AFTER_HOUR = frozenset(
-    "for with please sharp instead if because but so when then near outside on in and or to until every each as we i".split()
+    "for with please sharp instead if because but so when then near outside on in and or to until every each as".split()
 )
 _ZONE = re.compile(r"\s?(?:UTC|GMT|CES?T|[ECMP][SD]T|Z)(?:[+-]\d{1,2})?\b")
 
@@ -107,6 +108,8 @@ def _plausible(kind: str, tokens: Tokens, first: int, last: int) -> bool:
     ):
         return False
     if kind in ("time", "datetime") and "X" not in letters and not _is_hour(tokens, first, last):
+        return False
+    if letters[0] == "v" and is_change(tokens, first):
         return False
     if letters[0] == "u":
         return tokens.words[first] in ("until", "till", "bis")

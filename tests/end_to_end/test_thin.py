@@ -60,7 +60,7 @@ async def test_in_compact_it_receives_block_window_and_recall():
         system, block, *window, asked = pair.forwarded()
     assert system == SYSTEM
     assert block["role"] == "system"
-    assert "turns of this conversation are not sent in full" in block["content"]
+    assert "turns are not sent in full" in block["content"]
     assert 0 < len(window) < 30
     assert window == told[-len(window) :]
     assert window[0]["role"] == "user"

@@ -28,9 +28,7 @@ from memory_core.index import Floats, MemoryIndex, quantise
 from memory_core.lexical import terms
 from tests.support.memories import VOCABULARY, Turn, indexed, texts, unit
 
-D = 4
-"""Few dimensions, so that random vectors are near each other often enough."""
-
+D = 4  # few, so that random vectors are near each other often enough
 A, B, C, E = np.eye(D, dtype=np.float32)
 
 VECTORS = st.integers(0, 2**16).map(lambda seed: unit(seed, 1, D)[0])
@@ -156,7 +154,6 @@ def test_an_anchor_breaks_ties_for_its_domain_and_only_for_questions_about_it() 
     assert about.argmax() == 1 and about[1] == pytest.approx(0.5 + 0.6 * ANCHOR_REACH, abs=1e-3)
     assert about[[0, 2]].tolist() == [0.5, 0.5]
     assert foreign.tolist() == EQUAL.tolist(), "the question is about something else"
-    assert adjusted(EQUAL, index, 3, "?", E, Bias(anchors=(Anchor("e", E),))).tolist() == EQUAL.tolist()
     assert adjusted(EQUAL, three(B, B, B), 3, "?", B, bias).tolist() == EQUAL.tolist(), "all are as near"
 
 
@@ -168,8 +165,11 @@ def test_a_trigger_lifts_what_it_matches_and_weight_decides() -> None:
 
     assert lifted("which CARS?", E, Trigger("t", ("car",))) == [0.8, 0.8, 0.5]
     assert lifted("which scar?", E, Trigger("t", ("car",))) == [0.5, 0.5, 0.5]
+    assert lifted("red tea", E, Trigger("t", ("red tea", "red elephant"))) == [0.5, 0.5, 0.5]
     assert lifted("a red car", E, Trigger("t", ("red car", "tea"))) == [0.8, 0.5, 0.8]
-    assert lifted("near", C, Trigger("t", vector=C)) == [0.5, 0.5, 0.8]
+    near_c = (0.6 * A + 0.8 * C).astype(np.float32)
+    assert lifted("near", near_c, Trigger("t", vector=C)) == [0.5, 0.5, 0.8]
+    assert lifted("near", near_c, Trigger("t", vector=C, threshold=0.81)) == [0.5, 0.5, 0.5]
     assert lifted("car", E, Trigger("t", ("car",), C)) == [0.8, 0.8, 0.8], "a fired trigger matches in both ways"
     assert lifted("car", E, Trigger("t", ("car",), weight=0)) == [0.5, 0.5, 0.5]
     heavy = Bias(triggers=(Trigger("t", ("car",), weight=5),))
@@ -182,10 +182,15 @@ def test_a_negative_attractor_pushes_its_region_away_even_where_a_trigger_lifts(
     index, region = three(A, near_a, C), NegativeAttractor("wrong", A)
     pushed = adjusted(EQUAL, index, 3, "car", E, Bias(negative_attractors=(region,)))
     assert pushed == pytest.approx([0.25, 0.5 * (1 - 0.5 * (0.3 / 0.7) ** 2), 0.5], abs=2e-3)
-    twice = Bias(negative_attractors=(region, replace(region, name="again")))
-    assert np.array_equal(adjusted(EQUAL, index, 3, "car", E, twice), pushed), "pushes combine by max"
     both = adjusted(EQUAL, index, 3, "car", E, Bias((), (Trigger("t", ("car",)),), (region,)))
     assert both[0] == pytest.approx(0.4) and both[0] < both[2]
+
+
+def test_a_log_longer_than_a_block() -> None:
+    log = [Turn(("car",), row[None]) for row in quantise(unit(1, 1_100, D))]
+    index, scores, bias = indexed(log, D), np.ones(1_100), Bias(negative_attractors=(NegativeAttractor("n", A),))
+    wanted = expected(log, index, scores, "", E, bias)
+    assert adjusted(scores, index, 1_100, "", E, bias) == pytest.approx(wanted, abs=1e-5)
 
 
 def test_no_bias_is_false_and_gives_the_scores_themselves() -> None:
@@ -210,11 +215,9 @@ def test_what_fires_and_how_salient_that_is(text: str, vector: Floats, triggers:
         ("port", "the airport", False),
         ("pull request", "two PULL requests are open", True),
         ("pull request", "request a pull", False),
-        ("straße", "STRASSE 5", True),
-        ("café", "the cafe\u0301 is open", True),
+        ("straße café", "STRASSE, cafe\u0301", True),
         ("кошка", "Кошка спит", True),
         ("東京", "東京タワーは", True),
-        ("東京", "京都は東", False),
         ("สวัสดี", "สวัสดีครับ", True),
     ],
 )
@@ -244,7 +247,7 @@ def test_auto_anchors_are_capped_renewed_and_leave_a_users_own_alone() -> None:
     assert [anchor.turn for anchor in back] == [None, None, 8, 10, 11, 12, 13, 14]
     again = auto_anchored(back, rows[9], 14, 0.4)
     assert [(a.name, a.turn) for a in again] == [(a.name, a.turn) for a in back]
-    assert Bias(anchors=again)
+    assert [a.turn for a in auto_anchored(back, rows[21], 14, 0.4)] == [None, None, 8, 10, 11, 12, 13, 14]
     crowd = tuple(Anchor(str(n), row) for n, row in zip(range(9), rows, strict=False))
     assert auto_anchored(crowd, rows[20], 14, 1.0) == crowd
 
@@ -276,7 +279,6 @@ def test_a_filter_looks_no_further_than_it_must() -> None:
     ("make", "sentence"),
     [
         (lambda: Anchor(" ", A), "anchor: a name is missing"),
-        (lambda: Anchor("a", 2 * A), "of length 1"),
         (lambda: Anchor("a", A * np.float32("nan")), "finite"),
         (lambda: Anchor("a", A * np.float32(3e38)), "of length 1"),
         (lambda: Anchor("a", A[None]), "shape"),
@@ -285,7 +287,6 @@ def test_a_filter_looks_no_further_than_it_must() -> None:
         (lambda: Trigger("t", "port"), "a tuple of keywords"),
         (lambda: Trigger("t", ("?!",)), "has no word"),
         (lambda: Trigger("t", ("猫",)), "too short for its script"),
-        (lambda: Trigger("t", vector=A, threshold=1.1), "threshold"),
         (lambda: Trigger("t", ("a",), weight=-1), "weight must be between 0 and 100"),
         (lambda: NegativeAttractor("n", A, threshold=1.0), "empty"),
         (lambda: Bias((Anchor("a", A), Anchor("a", B))), "stands there twice"),

@@ -86,6 +86,10 @@ def test_a_turn_that_holds_nothing_leaves_the_very_same_entries() -> None:
         ("Yesterday Marta Lopez met the Bank of Ireland people.", ["Marta Lopez", "Bank of Ireland"]),
         ("I told Marta's brother about Berlin.", ["Marta", "Berlin"]),
         ("Golden Gate Bridge was closed.", ["Golden Gate Bridge"]),
+        (
+            "From New York on Monday, Anna and The Verge wrote: Hey Ben, see The end.",
+            ["New York", "Anna", "The Verge", "Ben"],
+        ),
         ("see `core/fold.py`, `add()` and notes.md, says @ann-b", ["core/fold.py", "add()", "notes.md", "@ann-b"]),
         ("Thanks! I saw it on Monday in June. Pasta is great, I love Pasta and more pasta.", []),
         ("WHAT A DAY. It is SO GOOD. Mail me at ann@example.com.", []),

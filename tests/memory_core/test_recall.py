@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_core import recall, reference
+from memory_core.bias import Bias, NegativeAttractor
 from memory_core.index import MemoryIndex, quantise, unit_rows
 from memory_core.state import MemoryState
 from tests.support.memories import Turn, folded, indexed, logs, texts, turns, unit
@@ -157,6 +158,23 @@ def test_the_pull_of_the_state_is_half_and_the_result_is_a_unit_vector() -> None
     assert pulled[1] / pulled[0] == pytest.approx(recall.ELLIPTIC_STATE_PULL * state.vector[1])
     assert recall.with_subject(vector, ["one"], EMPTY) is vector
     assert recall.with_subject(vector, ["three", "content", "terms"], state) is vector
+
+
+def test_a_filter_comes_after_ranking_and_before_truncation() -> None:
+    log = [Turn((f"word{turn}",), quantise(unit(turn, 1, D))) for turn in range(60)]
+    index, vector = indexed(log, D), unit(99, 1, D)[0]
+    whole = recall.rank(index, EMPTY, "word3", vector, turns=60, limit=60)
+    odd = recall.rank(index, EMPTY, "word3", vector, turns=60, limit=3, keep=lambda memory: memory.turn % 20 == 0)
+    assert odd == [memory for memory in whole if memory.turn % 20 == 0]
+
+
+def test_a_bias_pushes_what_is_known_to_be_wrong() -> None:
+    right, wrong = np.eye(D, dtype=np.float32)[:2]
+    log = [Turn(("grey",), quantise(row[None])) for row in (right, wrong)]
+    index, query = indexed(log, D), ((right + wrong * 1.1) / np.linalg.norm(right + wrong * 1.1)).astype(np.float32)
+    bias = Bias(negative_attractors=(NegativeAttractor("old answer", wrong),))
+    assert recall.rank(index, EMPTY, "q", query, turns=2, limit=1)[0].turn == 2
+    assert recall.rank(index, EMPTY, "q", query, turns=2, limit=1, bias=bias)[0].turn == 1
 
 
 @pytest.mark.slow
