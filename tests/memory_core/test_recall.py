@@ -172,7 +172,7 @@ def test_a_bias_pushes_what_is_known_to_be_wrong() -> None:
     right, wrong = np.eye(D, dtype=np.float32)[:2]
     log = [Turn(("grey",), quantise(row[None])) for row in (right, wrong)]
     index, query = indexed(log, D), ((right + wrong * 1.1) / np.linalg.norm(right + wrong * 1.1)).astype(np.float32)
-    bias = Bias(negative_attractors=(NegativeAttractor("old answer", wrong),))
+    bias = Bias(negative_attractors=(NegativeAttractor("old answer", wrong, penalty=1.0),))
     assert recall.rank(index, EMPTY, "q", query, turns=2, limit=1)[0].turn == 2
     assert recall.rank(index, EMPTY, "q", query, turns=2, limit=1, bias=bias)[0].turn == 1
 
