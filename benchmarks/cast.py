@@ -110,7 +110,7 @@ class Conversation:
                 self._own.add(self.turns)
 
     def precisions(self, question: Utterance, turns: int) -> dict[str, float]:
-        """The precision at five over the first `turns` turns, for each of QUERIES."""
+        """The precision at five over the first `turns` turns, for each of QUERIES: what each may know is said here."""
         state = self._fold.state_at(self.turns)
         nothing = MemoryState.empty(state.vector.shape[0])
         asked = {

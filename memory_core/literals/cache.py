@@ -1,24 +1,16 @@
 """The literals worth keeping of a conversation: bounded, ranked by salience, corrected by what is said later.
 
 A fold of the log like the state: `add` is pure, a fork or an edit is a replay. An ordinary chat holds thousands of
-numbers, so what is kept is decided by salience, in octaves (a point more is twice as salient):
-
-    kind + 1 if the user said it + 1.5 if it has a key + rarity + log2(mentions) / 2 + log2(last turn) / 4 - 4 if
-    superseded - 1 if it is one character,  rarity = log2(literals seen / literals of this kind seen) / 2, 0..3
-
-Recency is a power of the turn's number, not of an age: so nothing fades relative to its elders as turns go by, the
-order of two entries changes only when one is said again, and no entry needs to be scored twice. Rarity is that of
-the kind at the time: the ten-thousandth number of a log file weighs less than the first IBAN.
+numbers, so what is kept is decided by salience (entry.py).
 """
 
 import heapq
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import NamedTuple
 
+from memory_core.literals.entry import KEY_OCTAVES, KIND_OCTAVES, PLACES, Entry, comparable, own_weight, saliences
 from memory_core.literals.extraction import extract
 from memory_core.literals.literal import KINDS, WHOLES, Literal
 from memory_core.literals.subjects import topic
@@ -30,29 +22,6 @@ TEXT_CHARS_MAX = 500
 READ_CHARS_MAX = 32_000
 """Of a longer turn the first and the last half of this are read: a pasted log must not hold up its conversation."""
 
-_KIND_OCTAVES = {
-    "iban": 4.0, "vat": 4.0, "email": 4.0, "phone": 4.0, "uuid": 3.5, "money": 3.5, "datetime": 3.5, "ip": 3.5,
-    "url": 3.0, "path": 3.0, "version": 3.0, "date": 3.0, "age": 3.0, "time": 2.5, "quantity": 2.5,
-    "percentage": 2.5, "recurrence": 2.5, "period": 2.0, "duration": 2.0, "identifier": 2.0, "quoted": 2.0,
-    "mention": 2.0, "statement": 1.5, "hashtag": 1.5, "number": 0.5,
-}  # fmt: skip
-"""How much an exact value of the kind is missed when it is gone: what cannot be guessed or asked for again first."""
-
-_PLACES = {kind: place for place, kind in enumerate(KINDS)}
-
-_USER_OCTAVES, _KEY_OCTAVES, _SUPERSEDED_OCTAVES, _SHORT_OCTAVES = 1.0, 1.5, 4.0, 1.0
-_RARITY_OCTAVES_MAX = 3.0
-_SALIENCE_DECIMALS = 4
-
-_COMPARABLE = (
-    frozenset({"date", "datetime", "period", "recurrence"}),
-    frozenset({"time", "datetime", "period"}),
-    frozenset({"number", "identifier", "version", "hashtag", "uuid"}),
-    frozenset({"statement", "quoted"}),
-    frozenset({"age", "duration"}),
-)
-"""Kinds that can answer the same question: a day corrects a day, but an hour completes it."""
-
 _PLAIN_KINDS = frozenset({"number", "identifier"})
 """Atoms that say nothing that the quotation or the statement around them does not say better."""
 
@@ -60,38 +29,14 @@ _SPEAKERS = frozenset({"user", "assistant"})
 """Who corrects and is corrected. A tool's result is records, whose fields repeat without a word about one another."""
 
 _CORRECTION = re.compile(
-    r"\b(?:actually|instead|correction|i meant|make (?:it|that)|should (?:be|have been)|sorry|rather|scratch that|no|"
-    r"nein|eigentlich|stattdessen|sondern)\b[^.!?\n]*\Z",
+    r"(?:(?:\A|[.!?\n])\s*(?:actually|correction|scratch that|sorry|no,|wait,|oops|nein,|eigentlich)|"
+    r"\b(?:make (?:it|that)|i meant|rather|instead(?! of)|sondern|stattdessen)\b)[^.!?\n]*\Z",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(r"[^.!?\n]{0,12}\b(?:instead|stattdessen)\b", re.IGNORECASE)
 _CORRECTION_CHARS = 60
 _CORRECTION_TURNS = 6
 """How far back a correction without a subject ("no, make it 1,300 USD") reaches for a value of its kind."""
-
-
-class Entry(NamedTuple):
-    """A literal with where it was last stated: turn (from 1) and role. A row, made by the hundred: so a tuple.
-
-    `last` is the turn of the last mention, `mentions` their number. `was` is the text of the value that it replaced
-    and `was_turn` that one's turn, "" and 0 if none; `superseded` is the turn that replaced this one, 0 if current.
-    """
-
-    kind: str
-    text: str
-    value: str
-    amount: Decimal | None
-    unit: str
-    key: str
-    context: str
-    turn: int
-    role: str
-    last: int
-    mentions: int = 1
-    was: str = ""
-    was_turn: int = 0
-    superseded: int = 0
-    salience: float = 0.0
 
 
 class _Said(NamedTuple):
@@ -119,7 +64,10 @@ def add(cache: LiteralCache, turn: int, role: str, text: str) -> LiteralCache:
 
 def best(cache: LiteralCache, limit: int) -> tuple[Entry, ...]:
     """The `limit` most salient entries, superseded ones after all current ones; ties by first mention."""
-    return tuple(heapq.nsmallest(limit, cache.entries, key=lambda entry: (entry.superseded > 0, -entry.salience)))
+    entries, scores = cache.entries, saliences(cache.entries, cache.seen)
+    order = range(len(entries))
+    ranked = heapq.nsmallest(limit, order, key=lambda place: (entries[place].superseded > 0, -scores[place], place))
+    return tuple(entries[place] for place in ranked)
 
 
 def line(entry: Entry) -> str:
@@ -161,8 +109,8 @@ def _corrects(text: str, literal: Literal) -> bool:
     return _CORRECTION.search(before) is not None or _INSTEAD.match(text, literal.end) is not None
 
 
-def _weight(said: _Said) -> float:
-    return _KIND_OCTAVES[said.literal.kind] + _KEY_OCTAVES * bool(said.key)
+def _prospect(said: _Said) -> float:
+    return KIND_OCTAVES[said.literal.kind] + KEY_OCTAVES * bool(said.key)
 
 
 class _Fold:
@@ -177,9 +125,9 @@ class _Fold:
     def add(self, found: list[_Said]) -> LiteralCache:
         """Enter the literals of the turn, of a flood the weightiest; then forget the least salient."""
         for said in found:
-            self.seen[_PLACES[said.literal.kind]] += 1
+            self.seen[PLACES[said.literal.kind]] += 1
         if len(found) > self.capacity:
-            heaviest = heapq.nsmallest(self.capacity, range(len(found)), key=lambda at: (-_weight(found[at]), at))
+            heaviest = heapq.nsmallest(self.capacity, range(len(found)), key=lambda at: (-_prospect(found[at]), at))
             found = [found[at] for at in sorted(heaviest)]
         named = [(said.literal, self._corrected_key(said.literal) if said.corrects else said.key) for said in found]
         listed = _listed(named)
@@ -196,8 +144,8 @@ class _Fold:
         excess = len(self.entries) - self.capacity
         if excess <= 0:
             return tuple(self.entries)
-        saliences = [entry.salience for entry in self.entries]
-        dropped = set(sorted(range(len(saliences)), key=saliences.__getitem__)[:excess])
+        scores = saliences(self.entries, self.seen)
+        dropped = set(sorted(range(len(scores)), key=scores.__getitem__)[:excess])
         return tuple(entry for place, entry in enumerate(self.entries) if place not in dropped)
 
     def _known(self, literal: Literal, about: str) -> int:
@@ -217,7 +165,7 @@ class _Fold:
         entry = Entry(kind, text, value, literal.amount, literal.unit, key, context, turn, self.role, turn)
         self.entries.append(entry)
         self.values.add(value)
-        self._score(len(self.entries) - 1)
+        self._weigh(len(self.entries) - 1)
         return len(self.entries) - 1
 
     def _repeat(self, place: int, literal: Literal, key: str, *, states: bool) -> int:
@@ -234,7 +182,7 @@ class _Fold:
             entry = entry._replace(turn=self.turn, role=self.role, text=literal.text, context=literal.context)
             entry = entry._replace(key=entry.key or key)
         self.entries[place] = entry
-        self._score(place)
+        self._weigh(place)
         return place
 
     def _supersede(self, place: int, about: str) -> None:
@@ -248,15 +196,15 @@ class _Fold:
             and not rival.superseded
             and rival.role in _SPEAKERS
             and rival.value != entry.value
-            and _comparable(rival.kind, entry.kind)
+            and comparable(rival.kind, entry.kind)
         ]
         if len(rivals) != 1 or self.entries[rivals[0]].turn >= self.turn:
             return
         older = self.entries[rivals[0]]
         self.entries[rivals[0]] = older._replace(superseded=self.turn)
         self.entries[place] = entry._replace(turn=self.turn, role=self.role, was=older.text, was_turn=older.turn)
-        self._score(rivals[0])
-        self._score(place)
+        self._weigh(rivals[0])
+        self._weigh(place)
 
     def _corrected_key(self, literal: Literal) -> str:
         """The key of what "no, make it X" corrects: the latest of X's kind and unit in the last few turns."""
@@ -266,9 +214,9 @@ class _Fold:
                 return entry.key
         return ""
 
-    def _score(self, place: int) -> None:
+    def _weigh(self, place: int) -> None:
         entry = self.entries[place]
-        self.entries[place] = entry._replace(salience=_salience(entry, self.seen))
+        self.entries[place] = entry._replace(weight=own_weight(entry))
 
 
 def _listed(named: Iterable[tuple[Literal, str]]) -> frozenset[str]:
@@ -278,19 +226,6 @@ def _listed(named: Iterable[tuple[Literal, str]]) -> frozenset[str]:
     for literal, key in named:
         if key:
             kind, value = values.setdefault(topic(key), (literal.kind, literal.value))
-            if value != literal.value and _comparable(kind, literal.kind):
+            if value != literal.value and comparable(kind, literal.kind):
                 several.add(topic(key))
     return frozenset(several)
-
-
-def _comparable(left: str, right: str) -> bool:
-    return left == right or any(left in group and right in group for group in _COMPARABLE)
-
-
-def _salience(entry: Entry, seen: Sequence[int]) -> float:
-    kind_seen = max(1, seen[_PLACES[entry.kind]])
-    rarity = min(_RARITY_OCTAVES_MAX, 0.5 * math.log2(max(1, sum(seen)) / kind_seen))
-    octaves = _KIND_OCTAVES[entry.kind] + rarity + 0.5 * math.log2(entry.mentions) + 0.25 * math.log2(entry.last)
-    octaves += _USER_OCTAVES * (entry.role == "user") + _KEY_OCTAVES * bool(entry.key)
-    octaves -= _SUPERSEDED_OCTAVES * (entry.superseded > 0) + _SHORT_OCTAVES * (len(entry.value) == 1)
-    return round(octaves, _SALIENCE_DECIMALS)

@@ -6,7 +6,8 @@ import math
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from memory_core.literals.cache import TEXT_CHARS_MAX, Entry, LiteralCache
+from memory_core.literals.cache import TEXT_CHARS_MAX, LiteralCache
+from memory_core.literals.entry import Entry
 from memory_core.literals.literal import KINDS
 
 _FORMAT = 1
@@ -21,7 +22,7 @@ def to_plain(cache: LiteralCache) -> tuple[Any, ...]:
         (
             KINDS.index(entry.kind), entry.text, entry.value, "" if entry.amount is None else str(entry.amount),
             entry.unit, entry.key, entry.context, entry.turn, entry.role, entry.last, entry.mentions, entry.was,
-            entry.was_turn, entry.superseded, entry.salience,
+            entry.was_turn, entry.superseded, entry.weight,
         )
         for entry in cache.entries
     )  # fmt: skip
@@ -45,7 +46,7 @@ def from_plain(plain: Any) -> LiteralCache:
 def _entry(row: Any) -> Entry:
     if not isinstance(row, list | tuple) or len(row) != 15:
         raise ValueError("a literal has another number of fields")
-    kind, text, value, amount, unit, key, context, turn, role, last, mentions, was, was_turn, superseded, salience = row
+    kind, text, value, amount, unit, key, context, turn, role, last, mentions, was, was_turn, superseded, weight = row
     if not _is_count(kind) or kind >= len(KINDS):
         raise ValueError("a literal of an unknown kind")
     strings = {"text": text, "unit": unit, "key": key, "context": context, "role": role, "was": was}
@@ -58,11 +59,11 @@ def _entry(row: Any) -> Entry:
         raise ValueError("a literal's turns are no turns")
     if not 1 <= turn <= last or mentions < 1 or was_turn >= turn or 0 < superseded <= turn:
         raise ValueError("a literal's turns are out of order")
-    if not isinstance(salience, float) or not math.isfinite(salience):
-        raise ValueError("a literal's salience is not finite")
+    if not isinstance(weight, float) or not math.isfinite(weight):
+        raise ValueError("a literal's weight is not finite")
     return Entry(
         KINDS[kind], text, value, _amount(amount), unit, key, context, turn, role, last, mentions, was, was_turn,
-        superseded, salience,
+        superseded, weight,
     )  # fmt: skip
 
 

@@ -127,6 +127,9 @@ def test_adaptive_codes_do_not_depend_on_how_rows_arrive(seed: int, cuts: list[i
 def test_an_adaptive_centroid_follows_its_members_and_the_start_stays() -> None:
     start = Codebook(np.array([[127, 0], [0, 127]], np.int8))
     book = AdaptiveCodebook(start, 0.1)
+    book.assign(np.array([[100, 60]], np.int8))
+    step = 0.9 * np.array([1.0, 0.0]) + 0.1 * np.array([100.0, 60.0]) / np.hypot(100, 60)
+    assert book.centroids[0] == pytest.approx(step / np.linalg.norm(step))
     book.assign(np.array([[100, 60]] * 50, np.int8))
     moved = unit_rows(np.array([[100, 60]], np.int8))[0]
     assert book.centroids[0] @ moved > 0.999

@@ -1,6 +1,6 @@
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -99,6 +99,21 @@ def test_any_appends_and_truncations_are_one_append_of_what_is_left(seed: int, s
     assert index.count == len(log)
     assert index.search(query, 10, 2) == fresh.search(query, 10, 2)
     assert index.to_bytes() == fresh.to_bytes()
+
+
+def at(degrees: Sequence[float]) -> Bytes8:
+    """Rows of two dimensions in these directions."""
+    radians = np.radians(degrees)
+    return quantise(np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32))
+
+
+def test_a_code_without_memories_is_not_a_probe() -> None:
+    rows = at([75, -31])
+    index = RoutingIndex(Codebook(at([0, 50, -60])), rows.__getitem__)
+    index.append(rows)
+    query = np.array([1, 0], np.float32)
+    assert [match.memory for match in index.search(query, 1, 1)] == [0]  # of the nearest code that has any
+    assert [match.memory for match in index.search(query, 1, 2)] == [1]
 
 
 def test_the_length_of_a_query_does_not_matter() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from memory_core import reference
 from memory_core.fold import Fold
 from memory_core.index import quantise, unit_rows
-from memory_core.retention import importance
+from memory_core.retention import importance, score
 from memory_core.state import Capacities, Kept
 from memory_core.tiers import FOLLOWERS_MAX, Tiers, accessed, entered
 from tests.support.memories import unit
@@ -79,6 +79,19 @@ def test_of_two_equals_the_older_goes() -> None:
 def test_recency_alone_keeps_the_newer_of_equal_weights() -> None:
     assert turns_of(entered(Tiers((), (), tier(1.0, 1.0, 1.0)), (), Capacities(0, 0, 2), 9).long) == [2, 3]
     assert turns_of(entered(Tiers((), (), tier(1.5, 1.0, 1.5)), (), Capacities(0, 0, 2), 9).long) == [1, 3]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.95, 1.0, 1.1, 1.15]), st.sampled_from([0, 90, 400])), min_size=1, max_size=4)
+)
+def test_the_one_that_goes_has_the_lowest_score(kept: list[tuple[float, int]]) -> None:
+    long = tuple(
+        Kept(turn, 1.0, weight, accesses=min(touched, 3), touched=touched and 20 + touched)
+        for turn, (weight, touched) in enumerate(kept, start=1)
+    )
+    left = entered(Tiers((), (), long), (), Capacities(0, 0, len(long) - 1), 450).long
+    least = min(long, key=lambda each: (score(each, 450), each.turn))
+    assert left == tuple(each for each in long if each is not least)
 
 
 def test_an_access_lifts_a_turn_of_the_long_term_back_to_medium() -> None:
