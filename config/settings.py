@@ -95,11 +95,11 @@ class Settings(BaseSettings):
         "A request may ask otherwise with x-isocost-context-tokens.",
     )
     block_share: float = Field(
-        0.2,
+        0.25,
         ge=0,
         le=1,
-        description="Share, of what context_tokens holds beyond 1,024, for the memory block, which stays frozen for an "
-        "epoch; recall gets the rest. Small, since recall knows the question and the block does not.",
+        description="Most of context_tokens that the memory block may take, as a share: exact values, standing rules, "
+        "decisions, open errors. It is frozen for an epoch; recall knows the question and gets all that is left.",
     )
     window_tokens: int = Field(
         800,
@@ -129,6 +129,21 @@ class Settings(BaseSettings):
         ge=1,
         le=10_000,
         description="Memories in the long-term tier. Bounds the state; what it evicts is still found in the log.",
+    )
+    recall_from: Literal["log", "tiers"] = Field(
+        "log",
+        description="log: recall searches every turn ever said. tiers: only those that the three tiers keep, for who "
+        "must forget; it finds two thirds of what the log does.",
+    )
+    bias: str = Field(
+        "",
+        repr=False,
+        description="A TOML file of anchors, triggers and negative attractors: what recall leans to and avoids. "
+        "See config/bias.example.toml. Empty: none.",
+    )
+    auto_anchor: bool = Field(
+        False,
+        description="Set an anchor where the topic switches, eight at most: recall leans a little to known domains.",
     )
     memory_timeout_s: float = Field(
         2.0,

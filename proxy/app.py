@@ -4,20 +4,24 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from config.bias import BiasWords, load_bias
 from config.models import load_models
 from config.settings import Settings, load_settings
 from config.sources import SettingsError
 from embedders import Embedder, EmbedderError, open_embedder
+from memory_core.bias import Anchor, Bias, NegativeAttractor, Trigger
 from memory_core.state import Capacities
 from memory_core.stores import Store, StoreError, open_store
 from proxy.claim import Claim
 from proxy.compose import Composer
 from proxy.demo.model import demo_model
 from proxy.demo.serving import serve_app
+from proxy.leaning import Leaning
 from proxy.learn import Learner
 from proxy.metrics import Metrics
 from proxy.passthrough import Passthrough
@@ -116,6 +120,7 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
         count=counter.message,
         capacities=Capacities(settings.short_term, settings.medium_term, settings.long_term),
         cache_bytes_max=settings.memory_cache_mib * MIB,
+        leaning=await _open_leaning(settings, embedder),
     )
     learner = Learner(remember, store, metrics, queue_max=settings.learner_queue)
     stack.push_async_callback(_end, asyncio.create_task(learner.run(), name="learner"))
@@ -156,6 +161,28 @@ async def _open_embedder(settings: Settings) -> Embedder:
         model=settings.embedder_model,
         key=key if key else None,
     )
+
+
+async def _open_leaning(settings: Settings, embedder: Embedder) -> Leaning:
+    """The configured bias, its words embedded."""
+    words = load_bias(Path(settings.bias)) if settings.bias else BiasWords()
+    texts = words.texts
+    vectors = dict(zip(texts, await embedder.embed(texts), strict=True)) if texts else {}
+    try:
+        bias = Bias(
+            tuple(Anchor(each.name, vectors[each.text], each.boost) for each in words.anchors),
+            tuple(
+                Trigger(each.name, each.keywords, vectors.get(each.text), each.threshold, each.boost, each.weight)
+                for each in words.triggers
+            ),
+            tuple(
+                NegativeAttractor(each.name, vectors[each.text], each.threshold, each.penalty)
+                for each in words.negative_attractors
+            ),
+        )
+    except ValueError as error:
+        raise SettingsError(f"the bias file {settings.bias} cannot be used: {error}") from None
+    return Leaning(bias, settings.auto_anchor, settings.recall_from == "tiers")
 
 
 async def _open_upstream(settings: Settings, given: Given, stack: AsyncExitStack) -> Upstream:

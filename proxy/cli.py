@@ -194,10 +194,16 @@ async def _list(store: Store, last: int) -> int:
 
 def _ledger_table(rows: list[Row]) -> Table:
     table = Table("turn", "full", "sent", "saved", "mode", "epoch", "phase", "overhead ms", "status", "error", box=None)
+    table.add_column("recalled")
     for row in rows:
         cells = [row.turn, row.full_tokens, row.sent_tokens, f"{row.saved:.0%}", row.mode, row.epoch, row.phase]
-        table.add_row(*map(str, [*cells, f"{row.overhead_ms:.1f}", row.status, row.error]))
+        table.add_row(*map(str, [*cells, f"{row.overhead_ms:.1f}", row.status, row.error, _places(row)]))
     return table
+
+
+def _places(row: Row) -> str:
+    """Turns that were recalled; "12.2" is the second part of turn 12."""
+    return " ".join(f"{turn}.{chunk + 1}" if chunk else str(turn) for turn, chunk in row.recalled)
 
 
 def _print_models(found: list[ModelInfo]) -> None:

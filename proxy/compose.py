@@ -18,7 +18,7 @@ from proxy.lineage import Lineage, trace
 from proxy.metrics import Metrics
 from proxy.options import Options
 from proxy.plan import Budget, Layout, plan
-from proxy.remember import Remember
+from proxy.remember import Recollection, Remember
 from proxy.tokens import MESSAGE_TOKENS, REPLY_TOKENS, TokenCounter
 from proxy.wire import ChatRequest, with_messages
 
@@ -44,6 +44,7 @@ class Composition:
     epoch: int = 0
     phase: str = "initialization"
     error: str = ""
+    recalled: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,30 +197,30 @@ class Composer:
         with self._metrics.stage("recall"):
             found = await self._remember.recollect(whole.lineage, cut=layout.cut, asked=layout.asked)
         with self._metrics.stage("assemble"):
-            block, recall, added = self._render(found.block, found.recall, layout, budget, request.model)
-            body = await self._body(request, whole.lineage, layout, block, recall)
-        sent = sum(count.turns[layout.cut :]) + count.other + added
-        return replace(whole, body=body, mode="compact", sent_tokens=sent, epoch=layout.epoch, phase=found.report.phase)
+            block, recall, added = self._render(found, layout, budget, request.model)
+            body = await self._body(request, whole.lineage, layout, block, recall.text)
+        return replace(
+            whole,
+            body=body,
+            mode="compact",
+            sent_tokens=sum(count.turns[layout.cut :]) + count.other + added,
+            epoch=layout.epoch,
+            phase=found.report.phase,
+            recalled=tuple((quote.turn, quote.chunk) for quote in recall.quotes),
+        )
 
     def _render(
-        self,
-        block: tuple[assemble.Quote, ...],
-        recall: tuple[assemble.Quote, ...],
-        layout: Layout,
-        budget: Budget,
-        model: str,
-    ) -> tuple[str, str, int]:
-        """Block, recall, and the tokens of both. What the block quotes is not recalled again."""
+        self, found: Recollection, layout: Layout, budget: Budget, model: str
+    ) -> tuple[str, assemble.Rendered, int]:
+        """Block, recall, and the tokens of both."""
 
         def count(text: str) -> int:
             return self._counter.text(text, model)
 
-        rendered = assemble.render_block(block, layout.cut, budget.block_tokens, count)
-        quoted = {(quote.turn, quote.chunk) for quote in rendered.quotes if not quote.is_excerpt}
-        block_tokens = count(rendered.text) + MESSAGE_TOKENS if rendered.text else 0
-        others = [quote for quote in recall if (quote.turn, quote.chunk) not in quoted]
-        recalled = assemble.render_recall(others, budget.context_tokens - block_tokens, count)
-        return rendered.text, recalled.text, block_tokens + count(recalled.text)
+        block = assemble.render_block(found.block, layout.cut, budget.block_tokens - MESSAGE_TOKENS, count)
+        block_tokens = count(block) + MESSAGE_TOKENS if block else 0
+        recall = assemble.render_recall(found.recall, budget.context_tokens - block_tokens, count)
+        return block, recall, block_tokens + count(recall.text)
 
     async def _body(self, request: ChatRequest, lineage: Lineage, layout: Layout, block: str, recall: str) -> bytes:
         stored = await self._remember.stored_messages(lineage, layout.cut)

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from memory_core.facts import Checkpoints
 from memory_core.fold import Fold
 from proxy.lineage import Head
 
@@ -15,14 +16,21 @@ class Hot:
 
     fold: Fold
     heads: list[Head] = field(default_factory=list)
+    facts: Checkpoints = field(default_factory=Checkpoints)
     stored: int = 0
     version: int = 0
     counted_bytes: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return self.fold.nbytes + self.facts.nbytes
+
     def cut(self, turns: int) -> None:
         """Forget what follows the first `turns` turns."""
         self.fold.truncate(turns)
+        self.facts.truncate(turns)
         del self.heads[turns:]
         self.stored = min(self.stored, turns)
 
@@ -53,8 +61,8 @@ class HotCache:
         """Note how large a conversation has become, and let others go if all are too large."""
         if self._hot.get(conversation) is not hot:
             return
-        self._bytes += hot.fold.nbytes - hot.counted_bytes
-        hot.counted_bytes = hot.fold.nbytes
+        self._bytes += hot.nbytes - hot.counted_bytes
+        hot.counted_bytes = hot.nbytes
         while self._bytes > self._bytes_max and len(self._hot) > 1:
             _, evicted = self._hot.popitem(last=False)
             self._bytes -= evicted.counted_bytes

@@ -9,6 +9,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request. Tokens are our own counts of the prompt; `reported_tokens` is the upstream's, 0 if it said none.
 
     `at` is in unix seconds, `overhead_ms` our own time before the upstream was asked, `error` why memory stood aside.
+    `recalled` names what stood in the recall: (turn from 1, chunk from 0), in the order of the log.
     """
 
     at: float
@@ -23,6 +24,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int = 0
     reported_tokens: int = 0
     error: str = ""
+    recalled: tuple[tuple[int, int], ...] = ()
 
     @property
     def saved(self) -> float:

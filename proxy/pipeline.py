@@ -131,6 +131,7 @@ class ChatPipeline:
             status=status,
             reported_tokens=reported_tokens(usage),
             error=made.error,
+            recalled=made.recalled,
         )
         learned = made.lineage if status < 400 else None
         return self._learner.offer(Exchange(made.lineage.conversation, learned, answer, row))

@@ -15,7 +15,9 @@ from embedders import Embedder, Vectors
 from memory_core.chunking import chunks, piece_ends
 from memory_core.codec import Record, decode_record, decode_state, encode_record, encode_state
 from memory_core.cues import without_stamp
+from memory_core.facts import Facts, folded, standing
 from memory_core.fold import Fold
+from memory_core.handoff import Section
 from memory_core.index import quantise
 from memory_core.phases import phase
 from memory_core.recall import Memory, rank
@@ -25,7 +27,9 @@ from memory_core.transcript import Turn
 from memory_core.update import Report, update
 from proxy.assemble import Quote
 from proxy.hot import Hot, HotCache
+from proxy.leaning import Leaning
 from proxy.lineage import Head, Lineage, as_sent, continued, extended
+from proxy.log_reader import LogReader, own_turns
 from proxy.wire import Message, read_message
 
 QUERY_CHUNKS_MAX = 4
@@ -33,9 +37,6 @@ QUERY_CHUNKS_MAX = 4
 
 RECALLED_MAX = 160
 """Candidates handed to assembly; more than any sane budget holds."""
-
-EXCERPT_CHARS = 300
-"""The most of one turn that the memory block quotes, so that a single long one does not fill it."""
 
 _BLOCK_TURNS = 64
 """How many turns are looked up in one go, from log or embedder; the event loop gets a breath between two."""
@@ -51,9 +52,9 @@ _SAVE_TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Recollection:
-    """What memory has for one request: quotes for the block and for the recall, best first, and the state's report."""
+    """What memory has for one request: sections for the block, quotes for the recall (best first), the report."""
 
-    block: tuple[Quote, ...]
+    block: tuple[Section, ...]
     recall: tuple[Quote, ...]
     report: Report
 
@@ -69,11 +70,16 @@ class Remember:
         count: Callable[[Message], int],
         capacities: Capacities,
         cache_bytes_max: int,
+        leaning: Leaning = Leaning(),  # noqa: B008 -- frozen
     ) -> None:
         self._store = store
+        self._log = LogReader(store, embedder.name)
         self._embedder = embedder
         self._count = count
-        self._hot = HotCache(lambda: Fold(embedder.dimension, capacities), bytes_max=cache_bytes_max)
+        self._leaning = leaning
+        self._hot = HotCache(
+            lambda: Fold(embedder.dimension, capacities, auto_anchor=leaning.auto_anchor), bytes_max=cache_bytes_max
+        )
 
     async def resume(self, lineage: Lineage) -> Lineage:
         """A lineage with an explicit id, continued from what is stored; any other as it is."""
@@ -93,25 +99,30 @@ class Remember:
 
     async def recollect(self, lineage: Lineage, *, cut: int, asked: int) -> Recollection:
         """The memory of the first `cut` turns for the question in turn `asked` (counted from 0)."""
-        question = await self._question(lineage, asked)
+        question = await self._log.text(lineage, asked)
         vector = await self._query_vector(question)
         hot = self._hot.of(lineage.conversation)
         async with hot.lock:
             await self._catch_up(hot, lineage, asked)
             before = hot.fold.state_at(asked)
-            recalled = rank(hot.fold.index, before, question, vector, turns=cut, limit=RECALLED_MAX)
-            salient = sorted(hot.fold.state_at(cut).kept, key=lambda kept: (-kept.information, kept.turn))
+            recalled = rank(
+                hot.fold.index,
+                before,
+                question,
+                vector,
+                turns=cut,
+                limit=RECALLED_MAX,
+                bias=self._leaning.bias_at(before, hot.fold.index),
+                keep=self._leaning.filter_at(hot.fold, cut),
+            )
+            facts = await self._facts(hot, lineage, cut)
         _, report = update(before, vector, 0.0, is_input=True)
-        block = [Memory(kept.turn, 0, kept.information) for kept in salient[:RECALLED_MAX]]
-        texts = await self._texts(lineage, {memory.turn for memory in (*recalled, *block)})
-        return Recollection(
-            tuple(_excerpt(texts[m.turn], m) for m in block), tuple(_quote(texts[m.turn], m) for m in recalled), report
-        )
+        texts = await self._log.texts(lineage, {memory.turn for memory in recalled})
+        return Recollection(standing(facts), tuple(_quote(texts[m.turn], m) for m in recalled), report)
 
     async def stored_messages(self, lineage: Lineage, start: int) -> list[Message]:
         """The turns from `start` (from 0) on that only the log holds, as messages."""
-        digests = [head.digest for head in lineage.stored[start:]]
-        return [read_message(record.message) for record in await self._records(lineage.conversation, digests)]
+        return await self._log.messages(lineage, start)
 
     async def learn(self, lineage: Lineage, answer: Message | None, at: float) -> bool:
         """Append what is new of a transcript and its answer to the log; `at` in unix seconds.
@@ -149,7 +160,7 @@ class Remember:
         await self._catch_up(hot, lineage, until)
         hot.cut(hot.fold.shared(lineage.digests))
         first = min(hot.stored, until)
-        turns = _own_turns(lineage, first)[: until - first]
+        turns = own_turns(lineage, first)[: until - first]
         parents = [hot.fold.digests[first - 1] if first else lineage.root, *(turn.digest for turn in turns)]
         entries = [
             Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, answered and seq == lineage.length))
@@ -194,7 +205,7 @@ class Remember:
         hot.cut(hot.fold.shared(digests))
         for start in range(hot.fold.turns, len(digests), _BLOCK_TURNS):
             block = digests[start : start + _BLOCK_TURNS]
-            for digest, record in zip(block, await self._records(conversation, block), strict=True):
+            for digest, record in zip(block, await self._log.records(conversation, block), strict=True):
                 self._fold_record(hot, digest, record)
             hot.stored = hot.fold.turns
             await asyncio.sleep(0)
@@ -214,9 +225,19 @@ class Remember:
                 self._fold_record(hot, digest, decode_record(payload or b"", self._embedder.name))
             if hot.stored == start:
                 hot.stored += known
-            await self._embed_turns(hot, _own_turns(lineage, start + known)[: len(wanted) - known])
+            await self._embed_turns(hot, own_turns(lineage, start + known)[: len(wanted) - known])
             await asyncio.sleep(0)
         self._hot.account(lineage.conversation, hot)
+
+    async def _facts(self, hot: Hot, lineage: Lineage, turns: int) -> Facts:
+        """What the first `turns` turns stated; read since the last epoch's cut, in a thread, as a text takes its ms."""
+        facts = hot.facts.nearest(turns)
+        while facts.turns < turns:
+            until = min(turns, facts.turns + _BLOCK_TURNS)
+            said = await self._log.texts(lineage, set(range(facts.turns + 1, until + 1)))
+            facts = await asyncio.to_thread(folded, facts, until, said)
+        hot.facts.keep(facts)
+        return facts
 
     async def _embed_turns(self, hot: Hot, turns: Sequence[Turn]) -> None:
         pieces = [chunks(turn.text) for turn in turns]
@@ -224,7 +245,9 @@ class Remember:
         start = 0
         for turn, texts in zip(turns, pieces, strict=True):
             rows = quantise(vectors[start : start + len(texts)])
-            hot.fold.append(turn.digest, rows, texts, is_input=turn.role == "user")
+            is_input = turn.role == "user"
+            salience = self._leaning.salience(turn.text, rows) if is_input else 0.0
+            hot.fold.append(turn.digest, rows, texts, is_input=is_input, salience=salience)
             message = read_message(turn.message)
             hot.heads.append(Head(turn.role, turn.fingerprint, turn.digest, self._count(message)))
             start += len(texts)
@@ -236,7 +259,9 @@ class Remember:
         return np.concatenate(found) if found else np.zeros((0, self._embedder.dimension), np.float32)
 
     def _fold_record(self, hot: Hot, digest: bytes, record: Record) -> None:
-        hot.fold.append(digest, record.rows(), record.pieces(), is_input=record.role == "user")
+        is_input, rows = record.role == "user", record.rows()
+        salience = self._leaning.salience(record.text, rows) if is_input else 0.0
+        hot.fold.append(digest, rows, record.pieces(), is_input=is_input, meta=record.meta, salience=salience)
         message = read_message(record.message)
         hot.heads.append(Head(record.role, message.fingerprint, digest, self._count(message)))
 
@@ -248,12 +273,6 @@ class Remember:
         ends = piece_ends(chunks(turn.text))
         return encode_record(Record(*said, name, index.dimension, packed, at, {"source": source}, ends))
 
-    async def _question(self, lineage: Lineage, asked: int) -> str:
-        if asked >= len(lineage.stored):
-            return lineage.turns[asked - len(lineage.stored)].text
-        record = (await self._records(lineage.conversation, [lineage.stored[asked].digest]))[0]
-        return record.text
-
     async def _query_vector(self, question: str) -> Vectors:
         pieces = chunks(without_stamp(question))
         if len(pieces) > QUERY_CHUNKS_MAX:
@@ -261,37 +280,8 @@ class Remember:
         total = (await self._embedder.embed(pieces)).sum(axis=0)
         return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12), np.float32)
 
-    async def _texts(self, lineage: Lineage, turns: set[int]) -> dict[int, tuple[str, str]]:
-        """Role and text of turns (from 1): the client's own where it sent them, else the log's."""
-        held = len(lineage.stored)
-        own = {turn: lineage.turns[turn - 1 - held] for turn in turns if turn > held}
-        elsewhere = sorted(turns - own.keys())
-        records = await self._records(lineage.conversation, [lineage.stored[turn - 1].digest for turn in elsewhere])
-        found = {turn: (record.role, record.text) for turn, record in zip(elsewhere, records, strict=True)}
-        return found | {turn: (said.role, said.text) for turn, said in own.items()}
-
-    async def _records(self, conversation: str, digests: Sequence[bytes]) -> list[Record]:
-        if not digests:
-            return []
-        payloads = await self._store.read(conversation, digests)
-        if any(payload is None for payload in payloads):
-            raise StoreError("the log has lost a turn that its head still names")
-        return [decode_record(payload or b"", self._embedder.name) for payload in payloads]
-
-
-def _own_turns(lineage: Lineage, start: int) -> Sequence[Turn]:
-    """The request's turns from position `start` of the whole transcript on."""
-    if start < len(lineage.stored):
-        raise StoreError("the log has lost a turn that its head still names")
-    return lineage.turns[start - len(lineage.stored) :]
-
 
 def _quote(said: tuple[str, str], memory: Memory) -> Quote:
-    return Quote(memory.turn, memory.chunk, said[0], chunks(said[1])[memory.chunk])
-
-
-def _excerpt(said: tuple[str, str], memory: Memory) -> Quote:
-    pieces = chunks(said[1], EXCERPT_CHARS)
-    if len(pieces) == 1:
-        return Quote(memory.turn, 0, said[0], said[1])
-    return Quote(memory.turn, 0, said[0], pieces[0].rstrip() + " …", is_excerpt=True)
+    role, text = said
+    stamp = text[: len(text) - len(without_stamp(text))].strip(" []") if memory.chunk else ""
+    return Quote(memory.turn, memory.chunk, role, chunks(text)[memory.chunk], stamp)

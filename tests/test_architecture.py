@@ -81,7 +81,6 @@ ENTRY_POINTS = {
     "config/example.py": "python -m config.example",
     "memory_core/reference.py": "the oracle: tests compare the fast paths with it",
     # a library's ways in, used by programs that import memory_core; the proxy takes them up with its own API
-    "memory_core/handoff.py": "a hand-off block from the structured entries",
     "memory_core/routing.py": "search in logs that one scan should not touch",
     "memory_core/snapshot.py": "a memory to take away whole",
 }

@@ -30,6 +30,8 @@ PLACES = {kind: place for place, kind in enumerate(KINDS)}
 
 _USER_OCTAVES, KEY_OCTAVES, _SUPERSEDED_OCTAVES, _SHORT_OCTAVES = 1.0, 1.5, 4.0, 1.0
 _RARITY_OCTAVES_MAX = 3.0
+_SPEAKING_OCTAVES, _KEYED_OCTAVES = 3.5, 2.5
+_FORMED = frozenset({"email", "url", "path"})
 _DECIMALS = 4
 
 _COMPARABLE = (
@@ -65,6 +67,17 @@ class Entry(NamedTuple):
     was_turn: int = 0
     superseded: int = 0
     weight: float = 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Worth a line in every prompt: the user's own, current, of a kind that no one can guess or tell again.
+
+        Said of something (a key), or of the kinds that speak for themselves; "last Friday" is a date and no value.
+        """
+        octaves = KIND_OCTAVES[self.kind]
+        telling = octaves >= _SPEAKING_OCTAVES or (bool(self.key) and octaves >= _KEYED_OCTAVES)
+        has_form = self.kind in _FORMED or any(map(str.isdigit, self.text))
+        return self.role == "user" and not self.superseded and telling and has_form
 
 
 def comparable(left: str, right: str) -> bool:

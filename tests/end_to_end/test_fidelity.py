@@ -204,6 +204,7 @@ async def test_a_streamed_tool_call_is_learned():
 async def test_compact_changes_messages_and_nothing_else():
     items = [b' {"x" : 1.0e1, "content": %s,"role":"%s"}' % (json.dumps(m["content"]).encode(), m["role"].encode())
              for m in history(60)]  # fmt: skip
+    items[4] = b'{"role":"user", "content": "Always send the invoice to IBAN DE89 3704 0044 0532 0130 00."}'
     items.append(b'{ "role":"user", "content" : [{"type":"text","text":"word3x1?"},{"type":"image_url"}] }')
     system = b'{"role": "developer" , "content":"Be brief."}'
     body = ODD_BODY.split(b"[")[0] + b"[" + b",".join([system, *items]) + b"]" + ODD_BODY.split(b"} ]", 1)[1]
@@ -215,6 +216,7 @@ async def test_compact_changes_messages_and_nothing_else():
     first, block, *window, question = msgspec.json.decode(forwarded["messages"], type=list[msgspec.Raw])
     assert bytes(first) == system
     assert json.loads(bytes(block))["role"] == "system"
+    assert "DE89 3704 0044 0532 0130 00" in json.loads(bytes(block))["content"]
     stripped = [item.strip() for item in items]
     assert [bytes(item) for item in window] == stripped[-1 - len(window) : -1]
     assert 0 < len(window) < 60

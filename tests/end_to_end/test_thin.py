@@ -18,6 +18,7 @@ from tests.support.stores import SlowStore
 pytest_plugins = ["tests.support.proxying"]
 
 FACT = "The spare key hangs behind the blue shutter of the boathouse."
+RULE = "Always give the pier number as PIER-7 and never in words."
 QUESTION = "Where does the spare key hang?"
 SYSTEM = {"role": "system", "content": "It is a quarter past nine."}
 SMALL = {"window_tokens": 200, "epoch_tokens": 400, "context_tokens": 2_000}
@@ -39,7 +40,13 @@ async def talk(pair: Proxied, mode: str) -> list[dict]:
     """29 turns of it, the fact in the second; the history as a client would have kept it."""
     told = []
     for turn in range(1, 30):
-        text = FACT if turn == 2 else f"On day {turn} the ferry brought {turn * 7} crates of apples to pier {turn}."
+        text = (
+            FACT
+            if turn == 2
+            else RULE
+            if turn == 3
+            else f"On day {turn} the ferry brought {turn * 7} crates of apples to pier {turn}."
+        )
         told += [user(text), {"role": "assistant", "content": await say(pair, text, mode)}]
     return told
 
@@ -61,6 +68,7 @@ async def test_in_compact_it_receives_block_window_and_recall():
     assert system == SYSTEM
     assert block["role"] == "system"
     assert "turns are not sent in full" in block["content"]
+    assert RULE in block["content"]
     assert 0 < len(window) < 30
     assert window == told[-len(window) :]
     assert window[0]["role"] == "user"

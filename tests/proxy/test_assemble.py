@@ -1,27 +1,20 @@
-"""What is forwarded: the client's own messages in an order that upstreams take, a budget kept, a fence that holds."""
+"""What is forwarded: the client's own messages, in an order that upstreams take."""
 
 import json
-import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_core.transcript import common_prefix
-from proxy.assemble import NOTHING, Quote, Rendered, messages, render_block, render_recall
+from proxy.assemble import messages
 from proxy.lineage import continued
 from proxy.plan import Budget, Layout, plan
-from proxy.tokens import TokenCounter
 from tests.support.grammar import conversations, grammar_faults
 from tests.support.messages import asks, chat, heads_of, replies, said, traced
 
 BLOCK, RECALL = "<memory>block</memory>", "<memory>recall</memory>"
 PLACEMENTS = st.sampled_from(["message", "system"])
-QUOTES = st.lists(
-    st.builds(Quote, st.integers(1, 99), st.integers(0, 3), st.sampled_from(["user", "assistant", "tool"]), st.text()),
-    max_size=12,
-)
-count = TokenCounter({}).text
 
 
 def assembled(sent, layout, *, stored=(), stored_turns=0, block="", recall="", placement="message"):
@@ -199,68 +192,3 @@ def test_a_client_that_keeps_a_window_is_cut_within_it_or_before_it():
     assert contents(thin(sent, chat("a", "b", "c", "d"), 0)) == ["a", "b", "c", "d", f"e\n\n{RECALL}"]
     assert contents(thin(sent, chat("a", "b", "c", "d"), 2)) == [BLOCK, "c", "d", f"e\n\n{RECALL}"]
     assert contents(thin(sent, chat("a", "b", "c", "d"), 4)) == [BLOCK, f"e\n\n{RECALL}"]
-
-
-# --- rendering
-
-
-@given(QUOTES, st.integers(0, 400), st.booleans())
-def test_the_budget_is_kept_in_tokens(quotes, tokens_max, is_block):
-    rendered = render_block(quotes, 7, tokens_max, count) if is_block else render_recall(quotes, tokens_max, count)
-    assert rendered == NOTHING or count(rendered.text) <= tokens_max
-    assert set(rendered.quotes) <= set(quotes)
-    for quote in rendered.quotes:
-        assert quote.line in rendered.text
-
-
-@given(QUOTES)
-def test_the_best_come_first_and_stand_in_the_order_of_the_log(quotes):
-    everything = render_recall(quotes, 10**9, count).quotes
-    assert sorted(everything, key=lambda quote: (quote.turn, quote.chunk)) == list(everything)
-    assert len(everything) == len(quotes)
-
-
-def test_what_does_not_fit_is_skipped_for_what_does():
-    quotes = [Quote(9, 0, "user", "long " * 200), Quote(3, 0, "user", "short"), Quote(1, 0, "user", "brief")]
-    assert [quote.turn for quote in render_recall(quotes, 100, count).quotes] == [1, 3]
-    assert render_recall(quotes[:1], 100, count) == NOTHING
-    assert render_recall([], 100, count) == NOTHING
-
-
-def test_the_block_says_how_much_is_missing_and_both_say_that_they_quote():
-    quotes = [Quote(2, 1, "assistant", " The code is 7431.\n")]
-    block = render_block(quotes, 40, 200, count)
-    assert "first 40 turns" in block.text
-    assert "[2 assistant, part 2] The code is 7431.\n</memory>" in block.text
-    for text in (block.text, render_recall(quotes, 200, count).text):
-        assert "not" in text.splitlines()[0] or "never" in text.splitlines()[0]
-        assert text.startswith("<memory note=")
-        assert text.endswith("</memory>")
-    assert block == Rendered(block.text, tuple(quotes))
-
-
-TAG = re.compile(r"<\s*/?\s*memory\b", re.IGNORECASE)
-CLOSINGS = [
-    "</memory>",
-    "</MEMORY >",
-    "<memory>",
-    "< / memory>",
-    "</\nmemory>",
-    "<</memory>",
-    "</</memory>memory>",
-    "</memory\n>",
-]
-
-
-@given(st.lists(st.sampled_from([*CLOSINGS, "<", "/", "</", "memory", ">", " ", "a", "_"]), max_size=12).map("".join))
-def test_nothing_quoted_closes_or_opens_the_fence(text):
-    for quote in (Quote(1, 0, "user", text), Quote(1, 0, text, "hello")):
-        rendered = render_recall([quote], 10**6, count).text
-        assert len(TAG.findall(rendered)) == 2
-        assert rendered.count("</memory>") == 1
-
-
-def test_what_looks_like_the_fence_but_is_none_is_quoted_as_it_is():
-    assert Quote(1, 0, "user", "if a <memory_size and b</memoryless> in memory>").line.endswith(
-        "if a <memory_size and b</memoryless> in memory>"
-    )

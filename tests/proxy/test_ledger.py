@@ -29,6 +29,7 @@ COUNTS = st.integers(0, 2**60)
         status=COUNTS,
         reported_tokens=COUNTS,
         error=st.text(),
+        recalled=st.lists(st.tuples(COUNTS, COUNTS), max_size=5).map(tuple),
     )
 )
 def test_a_row_comes_back(row):

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from memory_core.codec import MismatchError, decode_record
+from memory_core.handoff import Section
 from memory_core.stores import StoreError, open_store
-from proxy.remember import EXCERPT_CHARS, LEARNED_TURNS_MAX
+from proxy.remember import LEARNED_TURNS_MAX
 from tests.support.embedders import GatedEmbedder, HashedWordsEmbedder
 from tests.support.messages import asks, chat, replies, said, traced
 from tests.support.remembering import CODE_TURN, QUESTION, TALK, learn, recollect, remembering, same
@@ -28,7 +29,6 @@ async def test_a_fact_is_recollected_at_its_question(store):
     found = await recollect(remember, traced(chat(*TALK, QUESTION)))
     assert found.recall[0].turn == CODE_TURN
     assert (found.recall[0].role, found.recall[0].text) == ("user", "The door code is 7431.")
-    assert found.block
     assert 0 <= found.report.fsm <= 1
 
 
@@ -36,7 +36,7 @@ async def test_nothing_from_the_cut_on_is_recollected(store):
     remember = remembering(store)
     lineage = traced(chat(*TALK, QUESTION))
     found = await remember.recollect(lineage, cut=CODE_TURN - 1, asked=lineage.length - 1)
-    assert {quote.turn for quote in (*found.block, *found.recall)} <= set(range(1, CODE_TURN))
+    assert {quote.turn for quote in found.recall} <= set(range(1, CODE_TURN))
 
 
 async def test_learning_changes_nothing_that_is_recollected(store):
@@ -75,10 +75,11 @@ async def test_a_restart_in_the_middle_finds_every_turn_again(tmp_path):
     await after.aclose()
 
 
-async def test_long_turns_are_quoted_by_chunk_and_excerpted_in_the_block(store):
+async def test_long_turns_are_quoted_by_chunk(store):
     remember = remembering(store)
     long = (
-        " ".join(f"Sentence {number} is here." for number in range(200))
+        "[2023-05-08 13:56] "
+        + " ".join(f"Sentence {number} is here." for number in range(200))
         + " The vault opens at dawn. "
         + "And so on. " * 20
     )
@@ -86,9 +87,40 @@ async def test_long_turns_are_quoted_by_chunk_and_excerpted_in_the_block(store):
     best = found.recall[0]
     assert (best.turn, best.chunk > 0, "vault opens at dawn" in best.text) == (1, True, True)
     assert best.text in long
-    excerpt = next(quote for quote in found.block if quote.turn == 1)
-    assert excerpt.is_excerpt
-    assert len(excerpt.text) <= EXCERPT_CHARS + 2
+    assert best.stamp == "2023-05-08 13:56"
+
+
+STATED = [
+    "My budget is 1,200 EUR.",
+    "Noted.",
+    "Always answer in French.",
+    "Oui.",
+    "The budget is 1,350 EUR now.",
+    "Ok.",
+]
+
+
+async def test_the_block_holds_what_was_stated_before_the_cut(store):
+    remember = remembering(store)
+    lineage = traced(chat(*STATED, *TALK, QUESTION))
+    rules, values = (await recollect(remember, lineage)).block
+    assert isinstance(rules, Section)
+    assert "Always answer in French." in rules.lines[0]
+    assert "1,350 EUR" in values.lines[0]
+    early = await remember.recollect(lineage, cut=2, asked=lineage.length - 1)
+    assert "1,200 EUR" in str(early.block)
+    assert "French" not in str(early.block)
+    assert "1,350" not in str(early.block)
+
+
+async def test_the_block_is_the_same_whether_read_at_once_epoch_by_epoch_or_backwards(store):
+    lineage = traced(chat(*STATED, *TALK, *STATED, QUESTION))
+    at_once = await recollect(remembering(store), lineage)
+    remember = remembering(store)
+    for cut in (3, 6, 20, 5, 40):
+        fresh = await remembering(store).recollect(lineage, cut=cut, asked=lineage.length - 1)
+        assert same(await remember.recollect(lineage, cut=cut, asked=lineage.length - 1), fresh)
+    assert same(await recollect(remember, lineage), at_once)
 
 
 @pytest.mark.parametrize("question", ["", "x" * 50_000, "\0\N{REPLACEMENT CHARACTER}", "word " * 5_000])

@@ -3,6 +3,7 @@
 from embedders import Embedder
 from memory_core.state import Capacities
 from memory_core.stores import Store
+from proxy.leaning import Leaning
 from proxy.lineage import Lineage
 from proxy.remember import Recollection, Remember
 from tests.support.embedders import HashedWordsEmbedder
@@ -15,14 +16,22 @@ QUESTION = "What is the door code?"
 CODE_TURN = 5  # from 1
 
 
-def remembering(store: Store, embedder: Embedder | None = None, cache_bytes_max: int = 10**9) -> Remember:
+def remembering(
+    store: Store,
+    embedder: Embedder | None = None,
+    cache_bytes_max: int = 10**9,
+    *,
+    leaning: Leaning = Leaning(),  # noqa: B008 -- frozen
+    capacities: Capacities = Capacities(),  # noqa: B008 -- frozen
+) -> Remember:
     """A newcomer to the store."""
     return Remember(
         store,
         embedder or HashedWordsEmbedder(),
         count=lambda message: len(message.text),
-        capacities=Capacities(),
+        capacities=capacities,
         cache_bytes_max=cache_bytes_max,
+        leaning=leaning,
     )
 
 
