@@ -37,10 +37,15 @@ class Facts:
         return Facts(turn, literals.add(self.literals, turn, role, said), entries.add(self.entries, turn, role, said))
 
 
+def settled(facts: Facts) -> tuple[Section, ...]:
+    """All sections of a hand-off, highest priority first."""
+    exact = [literals.line(entry) for entry in literals.best(facts.literals, literals.CAPACITY) if entry.is_exact]
+    return sections(facts.entries, exact)
+
+
 def standing(facts: Facts) -> tuple[Section, ...]:
     """What a prompt should hold whatever is asked, highest priority first: few lines, none that recall finds better."""
-    exact = [literals.line(entry) for entry in literals.best(facts.literals, literals.CAPACITY) if entry.is_exact]
-    return tuple(part for part in sections(facts.entries, exact) if part.priority >= STANDING_PRIORITY)
+    return tuple(part for part in settled(facts) if part.priority >= STANDING_PRIORITY)
 
 
 class Checkpoints:

@@ -104,7 +104,7 @@ def create_app(settings: Settings | None = None, given: Given | None = None) -> 
 async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) -> Parts:
     """Open and join everything; `stack` closes it in the opposite order."""
     metrics = Metrics()
-    embedder = given.embedder if given.embedder is not None else await _open_embedder(settings)
+    embedder = given.embedder if given.embedder is not None else await open_configured_embedder(settings)
     stack.push_async_callback(embedder.aclose)
     store = given.store
     if store is None:
@@ -149,7 +149,8 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
     return Parts(chat, Passthrough(upstream), Watch(metrics, store))
 
 
-async def _open_embedder(settings: Settings) -> Embedder:
+async def open_configured_embedder(settings: Settings) -> Embedder:
+    """The embedder that the settings name; raises EmbedderError."""
     key = settings.embedder_key.get_secret_value()
     return await open_embedder(
         settings.embedder,

@@ -1,10 +1,11 @@
-"""The `isocost` command: serve, demo, conversations, models."""
+"""The `isocost` command: serve, demo, conversations, handoff, models."""
 
 import asyncio
 import logging
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -19,12 +20,15 @@ from config.sources import SettingsError
 from embedders import EmbedderError
 from embedders.models import ModelInfo, check_model, list_models, quantise_model
 from memory_core.stores import Store, StoreError, open_store
-from proxy.app import create_app
+from proxy.app import create_app, open_configured_embedder
+from proxy.claim import Claim
 from proxy.demo.model import demo_model
 from proxy.demo.recorder import Recorder
 from proxy.demo.serving import serve_app
 from proxy.demo.show import run_demo
+from proxy.handing_over import handed_over
 from proxy.ledger import Row, decode_row
+from proxy.tokens import TokenCounter
 
 app = cyclopts.App(
     name="isocost",
@@ -37,6 +41,7 @@ PIPED_COLUMNS = 160
 """A table that goes into a file or a pipe is not cut to the 80 columns of a terminal that is not there."""
 
 LISTED = 50
+HANDED_OVER_TOKENS = 1_500
 console = Console(width=None if sys.stdout.isatty() else PIPED_COLUMNS)
 
 Flag = cyclopts.Parameter(show_default=False)
@@ -128,6 +133,27 @@ def conversations(
     return asyncio.run(_conversations(settings, conversation, last))
 
 
+@app.command(name="handoff")
+def hand_off(
+    conversation: str,
+    /,
+    *,
+    store: Annotated[str | None, Flag] = None,
+    config: Annotated[Path | None, Flag] = None,
+    tokens: int = HANDED_OVER_TOKENS,
+) -> int:
+    """Print what a conversation settled, in Markdown: rules, decisions, open errors, test results, exact values.
+
+    Parameters
+    ----------
+    conversation: a conversation's id, as in x-isocost-conversation
+    store: where to look, as for `serve`
+    tokens: the most that the block may take; sections of low priority are dropped whole
+    """
+    settings = load_settings({"store": store}, config)
+    return asyncio.run(_hand_off(settings, conversation, tokens))
+
+
 @models.command(name="list")
 def list_(root: Path = Path()) -> int:
     """List the built-in model and the ONNX models in the folders under ROOT."""
@@ -181,6 +207,21 @@ async def _conversations(settings: Settings, conversation: str | None, last: int
         console.print(f"no conversation {conversation!r} in this store", markup=False)
         return 1
     console.print(_ledger_table(rows))
+    return 0
+
+
+async def _hand_off(settings: Settings, conversation: str, tokens: int) -> int:
+    async with AsyncExitStack() as stack:
+        embedder = await open_configured_embedder(settings)
+        stack.push_async_callback(embedder.aclose)
+        store = await open_store(settings.store_url, timeout_s=settings.store_timeout_s)
+        stack.push_async_callback(store.aclose)
+        await Claim(store, embedder.name).confirm()
+        block = await handed_over(store, embedder.name, conversation, tokens, TokenCounter({}).text)
+    if block is None:
+        console.print(f"no conversation {conversation!r} in this store", markup=False)
+        return 1
+    console.print(block or "Nothing was settled in this conversation.", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
