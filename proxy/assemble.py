@@ -38,6 +38,7 @@ class Quote:
     """Something said earlier: turn number (from 1), chunk within it (from 0), who said it, and the words.
 
     `stamp` is the date that the client put in front of the turn, where the chunk does not hold it itself.
+    `is_trimmed` says that only the beginning of the chunk stands in the text.
     """
 
     turn: int
@@ -45,14 +46,12 @@ class Quote:
     role: str
     text: str
     stamp: str = ""
+    is_trimmed: bool = False
 
     @property
     def line(self) -> str:
-        """As it is rendered; the role is left out where the text names its speaker itself."""
-        role = "" if speaker(self.text) else f" {self.role}"
-        stamp = f", {self.stamp}" if self.stamp else ""
-        part = f", part {self.chunk + 1}" if self.chunk else ""
-        return fenced(f"[{self.turn}{role}{stamp}{part}] {self.text.strip()}")
+        """As it is rendered by itself."""
+        return _line((self,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,30 @@ def render_recall(quotes: Sequence[Quote], tokens_max: int, count: Callable[[str
     if not chosen:
         return NOTHING
     chosen.sort(key=lambda quote: (quote.turn, quote.chunk))
-    return Rendered("\n".join([_RECALL_OPENING, *(quote.line for quote in chosen), _CLOSING]), tuple(chosen))
+    lines = [_line(run) for run in _runs(chosen)]
+    return Rendered("\n".join([_RECALL_OPENING, *lines, _CLOSING]), tuple(chosen))
+
+
+def _runs(quotes: Sequence[Quote]) -> list[list[Quote]]:
+    """Sorted quotes, those that follow one another in one turn together."""
+    runs: list[list[Quote]] = []
+    for quote in quotes:
+        last = runs[-1][-1] if runs else None
+        if last and not last.is_trimmed and (last.turn, last.chunk + 1) == (quote.turn, quote.chunk):
+            runs[-1].append(quote)
+        else:
+            runs.append([quote])
+    return runs
+
+
+def _line(run: Sequence[Quote]) -> str:
+    """A run of chunks as one line; the role is left out where the text names its speaker itself."""
+    first, last = run[0], run[-1]
+    text = "".join(quote.text for quote in run).strip()
+    role = "" if speaker(first.text) else f" {first.role}"
+    stamp = f", {first.stamp}" if first.stamp else ""
+    parts = f", parts {first.chunk + 1}-{last.chunk + 1}" if len(run) > 1 else f", part {first.chunk + 1}"
+    return fenced(f"[{first.turn}{role}{stamp}{parts if last.chunk else ''}] {text}")
 
 
 def _trimmed(quote: Quote, tokens: int, count: Callable[[str], int]) -> Quote | None:
@@ -121,7 +143,7 @@ def _trimmed(quote: Quote, tokens: int, count: Callable[[str], int]) -> Quote | 
         kept += sentence
     if not kept.strip() or count(kept) < _TRIMMED_TOKENS_MIN:
         return None
-    return replace(quote, text=f"{kept.rstrip()} …")
+    return replace(quote, text=f"{kept.rstrip()} …", is_trimmed=True)
 
 
 def messages(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_core.handoff import Section
-from proxy.assemble import NOTHING, Quote, render_block, render_recall
+from proxy.assemble import NOTHING, Quote, fenced, render_block, render_recall
 from proxy.tokens import TokenCounter
 
 QUOTES = st.lists(
@@ -25,7 +25,9 @@ def test_recall_keeps_its_budget_in_tokens(quotes, tokens_max):
     rendered = render_recall(quotes, tokens_max, count)
     assert rendered == NOTHING or count(rendered.text) <= tokens_max
     for quote in rendered.quotes:
-        assert quote.line in rendered.text
+        assert fenced(quote.text.strip()) in rendered.text or any(
+            each.turn == quote.turn and each is not quote for each in rendered.quotes
+        )
         whole = quote.text.removesuffix(" …")
         assert any((each.turn, each.chunk) == (quote.turn, quote.chunk) and whole in each.text for each in quotes)
 
@@ -95,6 +97,16 @@ def test_recall_says_that_it_quotes_and_dates_what_lost_its_date():
     assert lines[1] == "[2 assistant, part 2] The code is 7431."
     assert lines[2] == "[3 user, 2023/05/25 (Thu) 10:04, part 3] And so on."
     assert lines[3] == "</memory>"
+
+
+def test_chunks_that_follow_one_another_are_one_line_with_every_character_between_them():
+    texts = ["One. ", "Two.\n\n", "Three. ", "Four."]
+    quotes = [Quote(4, chunk, "user", text, "8 May" if chunk else "") for chunk, text in enumerate(texts)]
+    lines = render_recall([quotes[2], quotes[0], quotes[1]], 200, count).text
+    assert "[4 user, parts 1-3] One. Two.\n\nThree.\n" in lines
+    assert "[4 user, 8 May, parts 3-4] Three. Four." in render_recall(quotes[2:], 200, count).text
+    apart = render_recall([quotes[0], quotes[2]], 200, count).text.splitlines()
+    assert apart[1:3] == ["[4 user] One.", "[4 user, 8 May, part 3] Three."]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\u2028", "\x85", "\n  "])
