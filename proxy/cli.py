@@ -1,4 +1,4 @@
-"""The `isocost` command: serve, demo, conversations, handoff, models."""
+"""The `isocost` command: serve, demo, conversations, handoff, forget, models."""
 
 import asyncio
 import logging
@@ -154,6 +154,21 @@ def hand_off(
     return asyncio.run(_hand_off(settings, conversation, tokens))
 
 
+@app.command
+def forget(
+    conversation: str, /, *, store: Annotated[str | None, Flag] = None, config: Annotated[Path | None, Flag] = None
+) -> int:
+    """Delete a conversation from the store: its log, state and ledger. A client that resends it begins it anew.
+
+    Parameters
+    ----------
+    conversation: a conversation's id, as in x-isocost-conversation
+    store: where to look, as for `serve`
+    """
+    settings = load_settings({"store": store}, config)
+    return asyncio.run(_forget(settings, conversation))
+
+
 @models.command(name="list")
 def list_(root: Path = Path()) -> int:
     """List the built-in model and the ONNX models in the folders under ROOT."""
@@ -222,6 +237,18 @@ async def _hand_off(settings: Settings, conversation: str, tokens: int) -> int:
         console.print(f"no conversation {conversation!r} in this store", markup=False)
         return 1
     console.print(block or "Nothing was settled in this conversation.", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+async def _forget(settings: Settings, conversation: str) -> int:
+    store = await open_store(settings.store_url, timeout_s=settings.store_timeout_s)
+    try:
+        if await store.load(conversation) is None and not await store.rows(conversation, 1):
+            console.print(f"no conversation {conversation!r} in this store", markup=False)
+            return 1
+        await store.delete(conversation)
+    finally:
+        await store.aclose()
     return 0
 
 

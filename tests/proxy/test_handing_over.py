@@ -1,5 +1,6 @@
-"""A stored conversation as a hand-off block, by the function and by the command."""
+"""A stored conversation as a hand-off block, and a forgotten one; by the function and by the commands."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ from config.settings import load_settings
 from memory_core.stores import open_store
 from proxy.app import open_configured_embedder
 from proxy.claim import Claim
+from proxy.demo.model import demo_model
 from proxy.handing_over import handed_over
 from proxy.tokens import TokenCounter
 from tests.support.embedders import HashedWordsEmbedder
 from tests.support.messages import chat, traced
+from tests.support.proxying import proxied
 from tests.support.remembering import TALK, learn, remembering
 
 STATED = ["You must always answer in French.", "Oui.", "My budget is 1,200 EUR.", "Noted.", "We decided to use Redis."]
@@ -61,3 +64,19 @@ async def test_the_command_prints_it(tmp_path):
     assert "answer in French" in found.stdout
     command[2] = "unheard of"
     assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).returncode == 1
+
+
+@pytest.mark.slow
+async def test_a_forgotten_conversation_is_gone_for_a_thin_client_of_a_running_proxy(tmp_path):
+    url = f"sqlite:///{tmp_path}/store.sqlite"
+    thin = {"x-isocost-conversation": "mine", "x-isocost-mode": "passthrough"}
+    async with proxied(demo_model(), store=url) as pair:
+        await pair.chat([{"role": "user", "content": "My boat is called Halcyon."}], headers=thin)
+        answer = await pair.chat([{"role": "user", "content": "What is my boat called?"}], headers=thin)
+        assert len(pair.forwarded()) == 3
+        command = [str(Path(sys.executable).with_name("isocost")), "forget", answer.headers["x-isocost-conversation"]]
+        for status in (0, 1):
+            found = await asyncio.to_thread(subprocess.run, [*command, "--store", url], timeout=60, check=False)
+            assert found.returncode == status
+        await pair.chat([{"role": "user", "content": "Hello again."}], headers=thin)
+        assert pair.forwarded() == [{"role": "user", "content": "Hello again."}]
