@@ -4,15 +4,19 @@
 
 A topic is one conversation of some nine questions, of which CAsT's assessors rewrote those that cannot be understood
 alone: these are asked here, as they were said. The memory holds what was said before of the question's own topic and
-of 50 others, topic after topic, and recall ranks it. Two conversations are tried:
+of 50 others, topic after topic, and recall ranks it. Three conversations are tried:
 
 - continued: the 50 others, then the topic up to the question; ranked is all that was said.
 - returned: the topic's first five turns, the 50 others, then the topic again from its sixth turn on up to the
   question, at least one turn later; ranked is what was said before the return, as the rest is still in the window.
+- elsewhere: the topic, then the 50 others, then each of its questions as it stands alone; ranked is all that was
+  said. The last turns are of another topic there, and what is borrowed of them can only do harm.
 
 Reported is the precision at five: the share of the best five memories that are of the question's topic (of the best
-n, where only n < 5 can be). `bare` is the question alone, `contextual` the question with the memory's state (and the
-last turns, where recall takes them), `rewrite` the assessors' stand-alone question alone, the most that can be asked.
+n, where only n < 5 can be). `bare` is the question alone, `contextual` the question with the state and the last turns,
+`rewrite` the assessors' stand-alone question alone. Where the topic goes on, contextual can do better than the
+rewrite, since the turns before are of the topic; where it returns it cannot come near, since what has been said since
+the return seldom names the subject.
 """
 
 import asyncio
@@ -26,6 +30,7 @@ from statistics import fmean
 
 from benchmarks.embedding import embed_all
 from benchmarks.serving import DATA
+from memory_core.ellipsis import CONTEXT_TURNS, Said
 from memory_core.fold import Fold
 from memory_core.index import Floats, quantise
 from memory_core.lexical import query_terms, terms
@@ -35,6 +40,8 @@ from memory_core.state import Capacities, MemoryState
 DISTRACTORS = 50
 BEST = 5
 RETURN_AFTER_TURNS = 5
+ELSEWHERE_LOSS_MAX = 0.05
+"""What context may take from questions that stand alone: .030 of them all, .041 of the few with at most two terms."""
 FEW_TERMS = 2
 """Questions with at most so many content terms are reported apart: "What are its symptoms?"."""
 
@@ -95,6 +102,7 @@ class Conversation:
         self._vectors = vectors
         self._fold = Fold(next(iter(vectors.values())).shape[0], Capacities())
         self._own: set[int] = set()
+        self._last: list[Said] = []
 
     @property
     def turns(self) -> int:
@@ -105,7 +113,9 @@ class Conversation:
         """Add a topic's turns."""
         for turn in topic:
             digest = self.turns.to_bytes(8, "big")
-            self._fold.append(digest, quantise(self._vectors[turn.said][None]), (turn.said,), is_input=True)
+            vector = self._vectors[turn.said]
+            self._fold.append(digest, quantise(vector[None]), (turn.said,), is_input=True)
+            self._last = [*self._last, Said(turn.said, vector)][-CONTEXT_TURNS:]
             if is_own:
                 self._own.add(self.turns)
 
@@ -114,24 +124,26 @@ class Conversation:
         state = self._fold.state_at(self.turns)
         nothing = MemoryState.empty(state.vector.shape[0])
         asked = {
-            "bare": (nothing, question.said),
-            "contextual": (state, question.said),
-            "rewrite": (nothing, question.rewrite),
+            "bare": (nothing, (), question.said),
+            "contextual": (state, self._last, question.said),
+            "rewrite": (nothing, (), question.rewrite),
         }
         return {name: self._precision(*query, turns) for name, query in asked.items()}
 
-    def _precision(self, state: MemoryState, text: str, turns: int) -> float:
+    def _precision(self, state: MemoryState, context: Sequence[Said], text: str, turns: int) -> float:
         limit = min(BEST, sum(turn <= turns for turn in self._own))
-        best = rank(self._fold.index, state, text, self._vectors[text], turns=turns, limit=limit)
+        vector = self._vectors[text]
+        best = rank(self._fold.index, state, text, vector, turns=turns, limit=limit, context=context)
         return fmean(memory.turn in self._own for memory in best)
 
 
 def ask(topics: Sequence[Topic], vectors: Vectors, distractors: int = DISTRACTORS) -> Iterator[Asked]:
-    """Every elliptical question; a topic's distractors are those that follow it, in a circle."""
+    """Every elliptical question, and elsewhere every question; a topic's distractors follow it, in a circle."""
     for number, topic in enumerate(topics):
         others = [*topics[number + 1 :], *topics[:number]][:distractors]
         yield from _continued(topic, others, vectors)
         yield from _returned(topic, others, vectors)
+        yield from _elsewhere(topic, others, vectors)
 
 
 def _continued(topic: Topic, others: Sequence[Topic], vectors: Vectors) -> Iterator[Asked]:
@@ -154,6 +166,15 @@ def _returned(topic: Topic, others: Sequence[Topic], vectors: Vectors) -> Iterat
         if conversation.turns > before and question.is_elliptical:
             yield _asked("returned", conversation, question, before)
         conversation.say((question,), is_own=True)
+
+
+def _elsewhere(topic: Topic, others: Sequence[Topic], vectors: Vectors) -> Iterator[Asked]:
+    conversation = Conversation(vectors)
+    conversation.say(topic, is_own=True)
+    for other in others:
+        conversation.say(other, is_own=False)
+    for question in topic:
+        yield _asked("elsewhere", conversation, Utterance(question.rewrite, question.rewrite), conversation.turns)
 
 
 def _asked(name: str, conversation: Conversation, question: Utterance, turns: int) -> Asked:
@@ -181,7 +202,7 @@ def render(found: Mapping[str, Sequence[Asked]]) -> str:
 
 
 def main() -> bool:
-    """Measure and print; False if context does not help in a column, True also where the data is missing (said so)."""
+    """Measure and print; False if context does not help, or harms elsewhere; True without the data (said so)."""
     folder = DATA / "cast"
     if not folder.exists():
         print(f"Elliptical questions: skipped, {folder.name} is not beside this checkout\n")
@@ -190,10 +211,12 @@ def main() -> bool:
     found = columns(list(ask(topics, asyncio.run(embed(topics)))))
     print(f"Elliptical questions of TREC CAsT, {DISTRACTORS} other topics in memory: same-topic precision at {BEST}\n")
     print(render(found) + "\n")
-    return all(
-        fmean(row.precision["contextual"] for row in rows) > fmean(row.precision["bare"] for row in rows)
-        for rows in found.values()
-    )
+    return all(map(_held, found.values()))
+
+
+def _held(rows: Sequence[Asked]) -> bool:
+    gain = fmean(row.precision["contextual"] - row.precision["bare"] for row in rows)
+    return gain >= -ELSEWHERE_LOSS_MAX if rows[0].conversation == "elsewhere" else gain > 0
 
 
 if __name__ == "__main__":

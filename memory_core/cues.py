@@ -36,10 +36,15 @@ _ANSWERED = re.compile(
 _QUESTION_MARKS = ("?", "？", "؟")
 
 
+def stamp(text: str) -> str:
+    """The date in front of a text, with its brackets and the space around it; "" if there is none."""
+    found = _STAMP.match(text)
+    return found.group() if found else ""
+
+
 def without_stamp(text: str) -> str:
     """The text without a date in front of it: a clock says nothing of the meaning that a vector is to hold."""
-    stamp = _STAMP.match(text)
-    return text[stamp.end() :] if stamp else text
+    return text[len(stamp(text)) :]
 
 
 def speaker(text: str) -> str:

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_core import cues
+from memory_core.dates import stamp_day
 from memory_core.lexical import terms
 
 Floats = NDArray[np.float32]
 Bytes8 = NDArray[np.int8]
 Flags = NDArray[np.bool_]
+DayNumbers = NDArray[np.int32]
 
 _INPUT, _ASKS, _WHEN = 1, 2, 4
 
@@ -53,6 +55,7 @@ class MemoryIndex:
         self._lengths = np.zeros(64, np.float32)
         self._cues = np.zeros(64, np.uint8)
         self._speaker_ids = np.zeros(64, np.int32)
+        self._days = np.zeros(64, np.int32)
         self._speakers: dict[str, int] = {}
         self._starts: list[int] = [0]
         self._turn_of: list[int] = []
@@ -114,6 +117,11 @@ class MemoryIndex:
         found: Flags = self._speaker_ids[:count] == self._speakers.get(name, -1)
         return found
 
+    def days(self, count: int) -> DayNumbers:
+        """The day of each of the first `count` memories, as dates.py counts: of its turn's stamp, else of the last one
+        before it; 0 before the first."""
+        return self._days[:count]
+
     def frequencies(self, term: str, count: int) -> Floats | None:
         """How often `term` stands in each of the first `count` memories, float32 [count]; None if never."""
         posting = self._postings.get(term)
@@ -150,10 +158,12 @@ class MemoryIndex:
         first = self._starts[-1]
         self._reserve(first + len(texts))
         said_by = self._speaker_id(texts[0]) if texts else 0
+        day = (stamp_day(texts[0]) if texts else 0) or (int(self._days[first - 1]) if first else 0)
         for offset, (row, text) in enumerate(zip(unit_rows(quantised), texts, strict=True)):
             self._add(first + offset, row, text)
             self._cues[first + offset] = _INPUT * is_input | _ASKS * cues.asks(text) | _WHEN * cues.tells_when(text)
             self._speaker_ids[first + offset] = said_by
+            self._days[first + offset] = day
             self._turn_of.append(turn)
         self._starts.append(first + len(texts))
 
@@ -202,3 +212,4 @@ class MemoryIndex:
         self._lengths = np.resize(self._lengths, size)
         self._cues = np.resize(self._cues, size)
         self._speaker_ids = np.resize(self._speaker_ids, size)
+        self._days = np.resize(self._days, size)

@@ -4,24 +4,30 @@
     passage   the best cosine within ± 6 memories       near      BM25 of (i-1, i, i+1)
     around    BM25 of i-4 .. i+4                        coverage  IDF share of the query's terms that i holds
     voice     i is said by whom the query means         when      i speaks of a time
-    states    i is no question
+    states    i is no question                        date      i is from the days that the query means
 
 The first five are min-max scaled over the log, the others are 0..1 by themselves; the sum is divided by the
-weights', so a score is in 0..1. Evidence lies where its subject is talked of, often not in the sentence that shares
-the words: the wide windows are what found it on LoCoMo. Weighted sums, not rank fusion: RRF was worse than BM25 alone
-there. The weights are a listwise fit on LoCoMo and LongMemEval, rounded; a fit without the dialogue that is asked
-about does as well (EXPERIMENTS.md).
+weights', so a score is in 0..1. The date counts only where the query means one (dates.py). A query that does not name
+its subject borrows direction and terms from the turns before it (ellipsis.py); a borrowed term counts by its share.
+
+Evidence lies where its subject is talked of, often not in the sentence that shares the words: the wide windows are
+what found it on LoCoMo. Weighted sums, not rank fusion: RRF was worse than BM25 alone there. The weights are a
+listwise fit on LoCoMo and LongMemEval, rounded; a fit without the dialogue that is asked about does as well
+(EXPERIMENTS.md).
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory_core import cues
 from memory_core.bias import NO_BIAS, Bias, adjusted, filtered
+from memory_core.dates import Days, asked_days
+from memory_core.ellipsis import Said, borrowed
 from memory_core.index import Floats, MemoryIndex
 from memory_core.lexical import query_terms
 from memory_core.state import MemoryState
@@ -31,7 +37,7 @@ from memory_core.state import MemoryState
 class Weights:
     """What each part counts; any scale."""
 
-    cosine: float = 1.0
+    cosine: float = 2.0
     pair: float = 2.0
     passage: float = 2.0
     near: float = 2.0
@@ -40,6 +46,7 @@ class Weights:
     voice: float = 2.5
     when: float = 0.8
     states: float = 0.4
+    date: float = 2.0
 
 
 WEIGHTS = Weights()
@@ -56,9 +63,12 @@ BM25_K1 = 1.2
 BM25_B = 0.75
 """Robertson's usual values; .9/.4 and 1.5/.75 came within ±.007 of them on LoCoMo (EXPERIMENTS.md)."""
 
-ELLIPTIC_TERMS_MAX = 2
-ELLIPTIC_STATE_PULL = 0.5
-"""A query of at most two content terms ("and the second one?") borrows its subject from the state vector."""
+DATE_SLACK_DAYS = 7
+"""What happened is told a few days later: a memory this far from the days that are meant has lost all of its date."""
+
+KNOWN_TERMS_MIN = 2
+"""A question whose terms a memory holds together has a subject there: right after another topic that gives short ones
+back half of what borrowing takes from them, and costs questions that go on .004 (EXPERIMENTS.md)."""
 
 SPREAD_MIN = 1e-6
 """Values closer together than this are equal: min-max scaling must not blow float noise up to evidence."""
@@ -71,6 +81,8 @@ CANDIDATES = 4
 
 SCORE_DECIMALS = 6
 """Scores are rounded before they are compared, so that the last bits of another BLAS cannot reorder them."""
+
+NO_TERMS: Mapping[str, float] = MappingProxyType({})
 
 Scores = NDArray[np.float64]
 
@@ -94,18 +106,24 @@ def rank(
     limit: int,
     bias: Bias = NO_BIAS,
     keep: Callable[[Memory], bool] | None = None,
+    context: Sequence[Said] = (),
 ) -> list[Memory]:
     """The best `limit` memories of the first `turns` turns, best first; equal scores keep the order of the log.
 
-    `vector` is the query's unit vector, float32 [d]. `bias` pulls and pushes scores before they are sorted; `keep`
+    `vector` is the query's unit vector, float32 [d]. `context` are the turns right before the query, oldest first,
+    whether or not they are among those that are ranked: the last four tell a query without a subject what it is
+    about; without them the state does, a little. `bias` pulls and pushes scores before they are sorted; `keep`
     filters after ranking and before truncation, so that `limit` are delivered as long as there are so many.
     """
     count = index.memories(turns)
     if count == 0:
         return []
     asked = cues.without_stamp(query)
-    pulled = with_subject(vector, query_terms(asked), state)
-    scored = adjusted(scores(index, count, asked, pulled), index, count, asked, pulled, bias)
+    loan = borrowed(asked, vector, context, state.vector, is_known=_is_known(index, count, asked))
+    pulled = _unit(vector + loan.direction) if loan.direction.any() else vector
+    meant = asked_days(query, int(index.days(count)[-1]))
+    scored = scores(index, count, asked, pulled, borrowed_terms=loan.terms, days=meant)
+    scored = adjusted(scored, index, count, asked, pulled, bias)
     order = np.argsort(-np.round(scored, SCORE_DECIMALS), kind="stable")
     ranked = (Memory(*index.place(int(memory)), float(scored[memory])) for memory in order)
     return _diverse(filtered(ranked, keep, CANDIDATES * limit))[:limit]
@@ -122,24 +140,43 @@ def _diverse(best: Sequence[Memory]) -> list[Memory]:
     return sorted(found, key=lambda memory: (-memory.score, memory.turn, memory.chunk))
 
 
-def with_subject(vector: Floats, wanted: Sequence[str], state: MemoryState) -> Floats:
-    """The query's vector, pulled towards the state when the query is too short to name its subject."""
-    if len(wanted) > ELLIPTIC_TERMS_MAX or not state.vector.any():
-        return vector
-    pulled = vector + ELLIPTIC_STATE_PULL * state.vector
-    return (pulled / max(float(np.linalg.norm(pulled)), 1e-12)).astype(np.float32)
+def _is_known(index: MemoryIndex, count: int, query: str) -> bool:
+    """All of at least KNOWN_TERMS_MIN content terms stand in one memory: the query has been talked of in its words."""
+    wanted = query_terms(query)
+    rows = [index.frequencies(term, count) for term in wanted]
+    found = [row > 0 for row in rows if row is not None]
+    return len(wanted) >= KNOWN_TERMS_MIN and len(found) == len(wanted) and bool(np.logical_and.reduce(found).any())
 
 
-def scores(index: MemoryIndex, count: int, query: str, vector: Floats) -> Scores:
-    """The score of each of the first `count` memories, float64 [count], in 0..1."""
-    weights = np.array(astuple(WEIGHTS))
+def _unit(vector: Floats) -> Floats:
+    unit: Floats = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    return unit
+
+
+def scores(
+    index: MemoryIndex,
+    count: int,
+    query: str,
+    vector: Floats,
+    *,
+    borrowed_terms: Mapping[str, float] = NO_TERMS,
+    days: Days | None = None,
+) -> Scores:
+    """The score of each of the first `count` memories, float64 [count], in 0..1.
+
+    `borrowed_terms` are terms that the query does not say itself, each with what it counts, 0..1; `days` those that
+    the query means, if it means any.
+    """
+    shares = {**borrowed_terms, **dict.fromkeys(query_terms(query), 1.0)}
     parts = (
         *_dense(index, count, vector),
-        *_lexical(index, count, query_terms(query)),
+        *_lexical(index, count, shares),
         _voice(index, count, query),
         index.telling_when(count),
         ~index.asking(count),
+        *([_dated(index, count, days)] if days else []),
     )
+    weights = np.array(astuple(WEIGHTS)[: len(parts)])
     total = np.zeros(count)
     for weight, part in zip(weights / weights.sum(), parts, strict=True):
         total += weight * part
@@ -162,20 +199,21 @@ def _best_within(values: Scores, reach: int) -> Scores:
     return best
 
 
-def _lexical(index: MemoryIndex, count: int, wanted: Sequence[str]) -> tuple[Scores, Scores, Scores]:
-    """Near, around and coverage."""
-    rows = [index.frequencies(term, count) for term in wanted]
-    found = [row for row in rows if row is not None]
+def _lexical(index: MemoryIndex, count: int, shares: Mapping[str, float]) -> tuple[Scores, Scores, Scores]:
+    """Near, around and coverage, for terms with what each counts."""
+    rows = [(share, index.frequencies(term, count)) for term, share in shares.items()]
+    found = [(share, row) for share, row in rows if row is not None]
     if not found:
         nothing = np.zeros(count)
         return nothing, nothing, nothing
-    frequencies: Scores = np.stack(found).astype(np.float64)
+    share = np.array([share for share, _ in found])
+    frequencies: Scores = np.stack([row for _, row in found]).astype(np.float64)
     lengths: Scores = index.lengths(count).astype(np.float64)
-    near = _bm25(_windowed(frequencies, NEAR_REACH), _windowed(lengths, NEAR_REACH))
-    around = _bm25(_windowed(frequencies, AROUND_REACH), _windowed(lengths, AROUND_REACH))
+    near = _bm25(_windowed(frequencies, NEAR_REACH), _windowed(lengths, NEAR_REACH), share)
+    around = _bm25(_windowed(frequencies, AROUND_REACH), _windowed(lengths, AROUND_REACH), share)
     holds = frequencies > 0
-    idf = _idf(holds)
-    return _scaled(near), _scaled(around), idf @ holds / idf.sum()
+    idf = share * _idf(holds)
+    return _scaled(near), _scaled(around), idf @ holds / max(float(idf.sum()), 1e-12)
 
 
 def _windowed(rows: Scores, reach: int) -> Scores:
@@ -199,6 +237,13 @@ def _voice(index: MemoryIndex, count: int, query: str) -> NDArray[np.bool_]:
     return index.inputs(count) if side == "user" else ~index.inputs(count)
 
 
+def _dated(index: MemoryIndex, count: int, days: Days) -> Scores:
+    """1 for a memory of these days, less the further it is from them; 0 where no day is known."""
+    known = index.days(count).astype(np.float64)
+    away = np.maximum(np.maximum(days.first - known, known - days.last), 0.0)
+    return np.where(known > 0, np.maximum(0.0, 1.0 - away / DATE_SLACK_DAYS), 0.0)
+
+
 def _idf(holds: NDArray[np.bool_]) -> Scores:
     """ln(1 + (n - df + .5) / (df + .5)) of each row; [terms, n] -> [terms]; never negative."""
     frequency = holds.sum(axis=1)
@@ -206,11 +251,11 @@ def _idf(holds: NDArray[np.bool_]) -> Scores:
     return idf
 
 
-def _bm25(frequencies: Scores, lengths: Scores) -> Scores:
-    """Okapi BM25; [terms, n], [n] -> [n]."""
+def _bm25(frequencies: Scores, lengths: Scores, share: Scores) -> Scores:
+    """Okapi BM25, each term by its share; [terms, n], [n], [terms] -> [n]."""
     damping = BM25_K1 * (1 - BM25_B + BM25_B * lengths / max(float(lengths.mean()), 1e-12))
     weighted: Scores = (BM25_K1 + 1) * frequencies / (frequencies + damping)
-    return _idf(frequencies > 0) @ weighted
+    return (share * _idf(frequencies > 0)) @ weighted
 
 
 def _scaled(values: Scores) -> Scores:

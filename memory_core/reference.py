@@ -12,11 +12,13 @@ from itertools import pairwise
 from typing import TypeVar
 
 from memory_core import cues
+from memory_core.dates import Days, stamp_day
 from memory_core.lexical import query_terms, terms
 from memory_core.recall import (
     AROUND_REACH,
     BM25_B,
     BM25_K1,
+    DATE_SLACK_DAYS,
     NEAR_REACH,
     PASSAGE_REACH,
     SPEAKS_MIN,
@@ -162,16 +164,25 @@ def information(texts: Sequence[Sequence[str]]) -> float:
 
 
 def scores(
-    turns: Sequence[tuple[bool, Sequence[str]]], vectors: Sequence[Vector], query: str, vector: Vector
+    turns: Sequence[tuple[bool, Sequence[str]]],
+    vectors: Sequence[Vector],
+    query: str,
+    vector: Vector,
+    *,
+    borrowed_terms: Mapping[str, float] | None = None,
+    days: Days | None = None,
 ) -> list[float]:
     """The score of each memory for the query, as recall.py defines it; a turn is (is it the user's, its chunks)."""
     texts = [text for _, chunks in turns for text in chunks]
     said_by = [(is_input, cues.speaker(chunks[0])) for is_input, chunks in turns for _ in chunks]
-    wanted, weight = query_terms(query), WEIGHTS
+    own, weight = query_terms(query), WEIGHTS
+    wanted = dict(borrowed_terms or {}) | dict.fromkeys(own, 1.0)
     documents = [terms(text) for text in texts]
     alone = [cosine(v, vector) for v in vectors]
     sums = [[x + y for x, y in zip(a, b, strict=True)] for a, b in pairwise(vectors)]
-    holding = {t: _idf(documents, t) for t in wanted if any(t in document for document in documents)}
+    holding = {
+        t: share * _idf(documents, t) for t, share in wanted.items() if any(t in document for document in documents)
+    }
     mass = sum(holding.values())
     parts = [
         (weight.cosine, _scaled(alone)),
@@ -184,8 +195,19 @@ def scores(
         (weight.when, [float(cues.tells_when(text)) for text in texts]),
         (weight.states, [float(not cues.asks(text)) for text in texts]),
     ]
+    if days:
+        parts.append((weight.date, _dated(turns, days)))
     total = sum(share for share, _ in parts)
     return [sum(share * values[i] for share, values in parts) / total for i in range(len(texts))]
+
+
+def _dated(turns: Sequence[tuple[bool, Sequence[str]]], days: Days) -> list[float]:
+    found, last = [], 0
+    for _, chunks in turns:
+        last = stamp_day(chunks[0]) or last
+        away = max(days.first - last, last - days.last, 0)
+        found += [max(0.0, 1 - away / DATE_SLACK_DAYS) if last else 0.0] * len(chunks)
+    return found
 
 
 _Item = TypeVar("_Item")
@@ -213,13 +235,13 @@ def _idf(documents: Sequence[Sequence[str]], term: str) -> float:
     return math.log(1 + (len(documents) - holding + 0.5) / (holding + 0.5))
 
 
-def _bm25(documents: Sequence[Sequence[str]], wanted: Sequence[str]) -> list[float]:
+def _bm25(documents: Sequence[Sequence[str]], wanted: Mapping[str, float]) -> list[float]:
     mean_length = max(sum(len(document) for document in documents) / len(documents), 1e-12)
     totals = []
     for document in documents:
         total = 0.0
-        for term in wanted:
-            frequency, idf = document.count(term), _idf(documents, term)
+        for term, share in wanted.items():
+            frequency, idf = document.count(term), share * _idf(documents, term)
             damping = BM25_K1 * (1 - BM25_B + BM25_B * len(document) / mean_length)
             total += idf * frequency * (BM25_K1 + 1) / (frequency + damping)
         totals.append(total)

@@ -7,7 +7,7 @@ and nothing quoted can close the fence.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from memory_core.chunking import sentences
@@ -38,7 +38,7 @@ class Quote:
     """Something said earlier: turn number (from 1), chunk within it (from 0), who said it, and the words.
 
     `stamp` is the date that the client put in front of the turn, where the chunk does not hold it itself.
-    `is_trimmed` says that only the beginning of the chunk stands in the text.
+    `is_excerpt` says that the text is a part of the chunk.
     """
 
     turn: int
@@ -46,7 +46,7 @@ class Quote:
     role: str
     text: str
     stamp: str = ""
-    is_trimmed: bool = False
+    is_excerpt: bool = False
 
     @property
     def line(self) -> str:
@@ -89,7 +89,7 @@ def render_block(sections: Sequence[Section], turns: int, tokens_max: int, count
     return "\n".join([*lines, _CLOSING]) if len(lines) > 1 else ""
 
 
-def render_recall(quotes: Sequence[Quote], tokens_max: int, count: Callable[[str], int]) -> Rendered:
+def render_recall(quotes: Iterable[Quote], tokens_max: int, count: Callable[[str], int]) -> Rendered:
     """The recall for this turn: the best quotes that fit, in the order of the log.
 
     What is left over holds the first sentences of the best quote that did not fit.
@@ -116,7 +116,11 @@ def _runs(quotes: Sequence[Quote]) -> list[list[Quote]]:
     runs: list[list[Quote]] = []
     for quote in quotes:
         last = runs[-1][-1] if runs else None
-        if last and not last.is_trimmed and (last.turn, last.chunk + 1) == (quote.turn, quote.chunk):
+        if (
+            last
+            and not (last.is_excerpt or quote.is_excerpt)
+            and (last.turn, last.chunk + 1) == (quote.turn, quote.chunk)
+        ):
             runs[-1].append(quote)
         else:
             runs.append([quote])
@@ -143,7 +147,7 @@ def _trimmed(quote: Quote, tokens: int, count: Callable[[str], int]) -> Quote | 
         kept += sentence
     if not kept.strip() or count(kept) < _TRIMMED_TOKENS_MIN:
         return None
-    return replace(quote, text=f"{kept.rstrip()} …", is_trimmed=True)
+    return replace(quote, text=f"{kept.rstrip()} …", is_excerpt=True)
 
 
 def messages(

@@ -18,7 +18,8 @@ from proxy.lineage import Lineage, trace
 from proxy.metrics import Metrics
 from proxy.options import Options
 from proxy.plan import Budget, Layout, plan
-from proxy.remember import Recollection, Remember
+from proxy.recollection import Recollection
+from proxy.remember import Remember
 from proxy.tokens import MESSAGE_TOKENS, REPLY_TOKENS, TokenCounter
 from proxy.wire import ChatRequest, with_messages
 
@@ -219,7 +220,7 @@ class Composer:
 
         block = assemble.render_block(found.block, layout.cut, budget.block_tokens - MESSAGE_TOKENS, count)
         block_tokens = count(block) + MESSAGE_TOKENS if block else 0
-        recall = assemble.render_recall(found.recall, budget.context_tokens - block_tokens, count)
+        recall = assemble.render_recall(found.quotes(), budget.context_tokens - block_tokens, count)
         return block, recall, block_tokens + count(recall.text)
 
     async def _body(self, request: ChatRequest, lineage: Lineage, layout: Layout, block: str, recall: str) -> bytes:

@@ -7,7 +7,6 @@ turn and from the embedder where it does not. A fork cuts the fold back and grow
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,21 +14,22 @@ from embedders import Embedder, Vectors
 from memory_core.chunking import chunks, piece_ends
 from memory_core.codec import Record, decode_record, decode_state, encode_record, encode_state
 from memory_core.cues import without_stamp
+from memory_core.ellipsis import CONTEXT_TURNS, Said
 from memory_core.facts import Facts, folded, standing
+from memory_core.focus import sought
 from memory_core.fold import Fold
-from memory_core.handoff import Section
 from memory_core.index import quantise
 from memory_core.phases import phase
-from memory_core.recall import Memory, rank
+from memory_core.recall import rank
 from memory_core.state import Capacities
 from memory_core.stores import Entry, Snapshot, Store, StoreError
 from memory_core.transcript import Turn
-from memory_core.update import Report, update
-from proxy.assemble import Quote
+from memory_core.update import update
 from proxy.hot import Hot, HotCache
 from proxy.leaning import Leaning
 from proxy.lineage import Head, Lineage, as_sent, continued, extended
 from proxy.log_reader import LogReader, own_turns
+from proxy.recollection import Recollection
 from proxy.wire import Message, read_message
 
 QUERY_CHUNKS_MAX = 4
@@ -48,15 +48,6 @@ LEARNED_TURNS_MAX = 32
 
 _BUSY_WAIT_S = 0.05
 _SAVE_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Recollection:
-    """What memory has for one request: sections for the block, quotes for the recall (best first), the report."""
-
-    block: tuple[Section, ...]
-    recall: tuple[Quote, ...]
-    report: Report
 
 
 class Remember:
@@ -114,11 +105,13 @@ class Remember:
                 limit=RECALLED_MAX,
                 bias=self._leaning.bias_at(before, hot.fold.index),
                 keep=self._leaning.filter_at(hot.fold, cut),
+                context=await self._context(hot, lineage, asked),
             )
             facts = await self._facts(hot, lineage, cut)
+            wanted = sought(hot.fold.index, hot.fold.index.memories(cut), question)
         _, report = update(before, vector, 0.0, is_input=True)
         texts = await self._log.texts(lineage, {memory.turn for memory in recalled})
-        return Recollection(standing(facts), tuple(_quote(texts[m.turn], m) for m in recalled), report)
+        return Recollection(standing(facts), tuple(recalled), texts, wanted, report)
 
     async def stored_messages(self, lineage: Lineage, start: int) -> list[Message]:
         """The turns from `start` (from 0) on that only the log holds, as messages."""
@@ -229,6 +222,13 @@ class Remember:
             await asyncio.sleep(0)
         self._hot.account(lineage.conversation, hot)
 
+    async def _context(self, hot: Hot, lineage: Lineage, asked: int) -> list[Said]:
+        """What was said right before the question: a question without a subject borrows it there."""
+        turns = range(max(1, asked - CONTEXT_TURNS + 1), asked + 1)
+        said = await self._log.texts(lineage, set(turns))
+        spoken = [turn for turn in turns if said[turn][0] in ("user", "assistant")]
+        return [Said(said[turn][1], hot.fold.index.turn_vector(turn)) for turn in spoken]
+
     async def _facts(self, hot: Hot, lineage: Lineage, turns: int) -> Facts:
         """What the first `turns` turns stated; read since the last epoch's cut, in a thread, as a text takes its ms."""
         facts = hot.facts.nearest(turns)
@@ -279,9 +279,3 @@ class Remember:
             pieces = pieces[: QUERY_CHUNKS_MAX // 2] + pieces[-QUERY_CHUNKS_MAX // 2 :]
         total = (await self._embedder.embed(pieces)).sum(axis=0)
         return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12), np.float32)
-
-
-def _quote(said: tuple[str, str], memory: Memory) -> Quote:
-    role, text = said
-    stamp = text[: len(text) - len(without_stamp(text))].strip(" []") if memory.chunk else ""
-    return Quote(memory.turn, memory.chunk, role, chunks(text)[memory.chunk], stamp)

@@ -14,8 +14,7 @@ from memory_core.chunking.lines import Kind, read_lines
 from memory_core.chunking.marks import Level, Mark, marks
 
 CHUNK_CHARS_MAX = 500
-"""Some 120 tokens: of a budget of a few hundred a memory is a part and not the whole. With 1,000 LongMemEval loses .05 at
-512 tokens, with 300 as much at 2,048."""
+"""Some 120 tokens: of a budget of a few hundred a memory is a part and not the whole."""
 
 _SMALLEST_SHARE = 4
 """No piece is smaller than a quarter of the largest allowed: a sliver says nothing to an embedder."""

@@ -180,7 +180,7 @@ def topic(subject: str) -> cast.Topic:
 
 
 @slow
-async def test_elliptical_questions_are_asked_in_both_conversations():
+async def test_elliptical_questions_are_asked_in_all_conversations():
     topics = [topic(subject) for subject in ("sourdough bread", "the violin of Stradivari", "a mountain bike")]
     rows = list(cast.ask(topics, await cast.embed(topics), distractors=2))
     found = cast.columns(rows)
@@ -189,6 +189,7 @@ async def test_elliptical_questions_are_asked_in_both_conversations():
         ["continued", "21 of at most 2 terms"],
         ["returned", "6 questions"],
         ["returned", "6 of at most 2 terms"],
+        ["elsewhere", "24 questions"],
     ]
     for row in rows:
         assert list(row.precision) == list(cast.QUERIES)

@@ -1,4 +1,5 @@
 import time
+from datetime import date
 from statistics import median
 
 import numpy as np
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from memory_core import recall, reference
 from memory_core.bias import Bias, NegativeAttractor
+from memory_core.dates import Days
+from memory_core.ellipsis import STATE_PULL, Said, borrowed
 from memory_core.index import MemoryIndex, quantise, unit_rows
 from memory_core.state import MemoryState
 from tests.support.memories import Turn, folded, indexed, logs, texts, turns, unit
@@ -51,11 +54,33 @@ def test_scores_are_the_references_after_any_appends_and_truncations(
 
 
 @settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(turns(D), st.sampled_from(["", "[2023-05-08] ", "[9 May, 2023] "])), min_size=1, max_size=12),
+    texts(),
+    st.dictionaries(st.sampled_from(["cat", "dog", "green", "unseen"]), st.sampled_from([0.0, 0.25, 0.8, 1.0])),
+    st.integers(-20, 20),
+    st.integers(0, 20),
+)
+def test_scores_with_borrowed_terms_and_days_are_the_references(
+    stamped: list[tuple[Turn, str]], query: str, lent: dict[str, float], start: int, length: int
+) -> None:
+    log = [Turn((stamp + turn.texts[0], *turn.texts[1:]), turn.vectors, turn.is_input) for turn, stamp in stamped]
+    index, vector = indexed(log, D), unit(start + 20, 1, D)[0]
+    first = date(2023, 5, 8).toordinal() + start
+    known = {"borrowed_terms": lent, "days": Days(first, first + length)}
+    rows = [row for turn in log for row in unit_rows(turn.vectors).tolist()]
+    said = [(turn.is_input, turn.texts) for turn in log]
+    found = recall.scores(index, index.memories(), query, vector, **known)  # type: ignore[arg-type]
+    assert found == pytest.approx(reference.scores(said, rows, query, vector.tolist(), **known), abs=1e-5)  # type: ignore[arg-type]
+    assert found.max() <= 1 + 1e-9
+
+
+@settings(deadline=None, max_examples=60)
 @given(logs(D), texts(), st.integers(0, 2**16), st.integers(0, 40))
 def test_rank_is_the_scores_sorted_and_cut(log: list[Turn], query: str, seed: int, limit: int) -> None:
     vector = unit(seed, 1, D)[0]
     index = indexed(log, D)
-    ranked = recall.rank(index, EMPTY, query, vector, turns=len(log), limit=limit)
+    ranked = recall.rank(index, EMPTY, query, vector, turns=len(log), limit=limit, context=())
     scored = recall.scores(index, index.memories(), query, vector)
     rounded = np.round(scored, recall.SCORE_DECIMALS)
     best = sorted(range(len(scored)), key=lambda memory: (-rounded[memory], memory))[: recall.CANDIDATES * limit]
@@ -142,22 +167,33 @@ def test_a_query_without_a_subject_borrows_it_from_the_state() -> None:
     query = ((vague + 0.3 * tea) / np.linalg.norm(vague + 0.3 * tea)).astype(np.float32)
     index = indexed(log, D)
 
-    def best(text: str, with_state: MemoryState) -> int:
-        return recall.rank(index, with_state, text, query, turns=3, limit=1)[0].turn
+    def best(text: str, with_state: MemoryState, *context: Said) -> int:
+        return recall.rank(index, with_state, text, query, turns=3, limit=1, context=context)[0].turn
 
     assert best("and the second one?", EMPTY) == 2
     assert best("and the second one?", state) != 2
-    assert best("and the second one about something", state) == 2, "a query that names its subject is left alone"
+    assert best("and the second one?", EMPTY, Said("the ferry left", boat)) == 1
+    assert best("what was that green teapot of Caroline again", state, Said("the ferry left", boat)) == 2, "names it"
 
 
-def test_the_pull_of_the_state_is_half_and_the_result_is_a_unit_vector() -> None:
+def test_the_pull_of_the_state_is_half() -> None:
     vector, other = np.eye(D, dtype=np.float32)[:2]
-    state, _ = folded([Turn(("x",), quantise(other[None]))], D)
-    pulled = recall.with_subject(vector, ["one"], state)
-    assert float(np.linalg.norm(pulled)) == pytest.approx(1, abs=1e-6)
-    assert pulled[1] / pulled[0] == pytest.approx(recall.ELLIPTIC_STATE_PULL * state.vector[1])
-    assert recall.with_subject(vector, ["one"], EMPTY) is vector
-    assert recall.with_subject(vector, ["three", "content", "terms"], state) is vector
+    assert borrowed("and that one?", vector, (), other).direction.tolist() == (STATE_PULL * other).tolist()
+
+
+def test_a_question_about_last_week_finds_what_was_said_then() -> None:
+    row = quantise(unit(1, 1, D))
+    stamps = ["[2023-05-01] ", "", "[1:56 pm on 16 May, 2023] ", "", "[2023/06/29 (Thu) 10:04] "]
+    index = indexed([Turn((stamp + "we talked",), row) for stamp in stamps], D)
+
+    def found(query: str) -> list[int]:
+        best = recall.rank(index, EMPTY, query, unit(2, 1, D)[0], turns=5, limit=5)
+        return sorted(memory.turn for memory in best if memory.score > best[-1].score)
+
+    assert found("[2023-05-25] what did Ann and I bake last week in Rome") == [3, 4]
+    assert found("what did Ann and I bake in May in Rome") == [1, 2, 3, 4]
+    assert found("When did Ann and I bake in May in Rome") == []
+    assert found("what did Ann and I bake in Rome") == []
 
 
 def test_a_filter_comes_after_ranking_and_before_truncation() -> None:

@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import astuple
+from datetime import date
 
 import pytest
 
 from memory_core import recall, reference
+from memory_core.dates import Days
 
 RIGHT, UP = (1.0, 0.0), (0.0, 1.0)
 
@@ -92,7 +94,7 @@ def test_scores() -> None:
     weight = recall.WEIGHTS
     parts = [(weight.cosine, cosine), (weight.pair, pair), (weight.near, near), (weight.coverage, coverage)]
     parts.append((weight.states, states))
-    total = sum(astuple(weight))
+    total = sum(astuple(weight)) - weight.date
     assert scores == pytest.approx([sum(share * row[i] for share, row in parts) / total for i in range(4)])
 
 
@@ -102,13 +104,37 @@ def test_scores_of_voice_and_time() -> None:
     by_name, neither, mine, yours = (
         reference.scores(turns, vectors, query, UP) for query in ("Ann?", "zzz", "my zzz", "what you told me of zzz")
     )
-    step, total = weight.voice, sum(astuple(weight))
+    step, total = weight.voice, sum(astuple(weight)) - weight.date
     assert [a - b for a, b in zip(mine, neither, strict=True)] == pytest.approx(
         [step / total, 0, step / total, step / total]
     )
     assert [a - b for a, b in zip(yours, neither, strict=True)] == pytest.approx([0, step / total, 0, 0])
     assert neither[2] - neither[0] == pytest.approx(weight.when / total)
     assert by_name[0] > by_name[1] + step / total - 1e-9
+
+
+def test_scores_of_dates_and_of_borrowed_terms() -> None:
+    # the first has no day, the second has one, the third inherits it, the fourth is 6 days later, 6 of 7 lost
+    stamped = ["hi", "[2023-05-08] hi", "hi", "[2023-05-14] hi"]
+    turns, vectors, weight = [(True, [text]) for text in stamped], [RIGHT] * 4, recall.WEIGHTS
+    total, day = sum(astuple(weight)), date(2023, 5, 8).toordinal()
+    plain = reference.scores(turns, vectors, "zzz", UP)
+    dated = reference.scores(turns, vectors, "zzz", UP, days=Days(day - 1, day))
+    gains = [a - b * (total - weight.date) / total for a, b in zip(dated, plain, strict=True)]
+    assert gains == pytest.approx([weight.date / total * share for share in (0, 1, 1, 1 / 7)])
+
+
+def test_a_borrowed_term_counts_by_its_share_and_an_own_one_in_full() -> None:
+    # Far apart, so that no window holds two; each term stands once, so all are equally rare.
+    said = [(True, ["zz"]) for _ in range(60)]
+    for place, text in ((10, "alpha"), (30, "beta"), (50, "gamma")):
+        said[place] = (True, [text])
+    lent = reference.scores(said, [RIGHT] * 60, "alpha", UP, borrowed_terms={"beta": 0.5, "gamma": 0.0, "alpha": 0.1})
+    weight = recall.WEIGHTS
+    lexical = weight.near + weight.around
+    total = sum(astuple(weight)) - weight.date
+    found = [(lent[place] - lent[0]) * total for place in (10, 30, 50)]
+    assert found == pytest.approx([lexical + weight.coverage / 1.5, lexical / 2 + weight.coverage / 3, 0])
 
 
 def test_scores_of_equal_memories_are_equal() -> None:

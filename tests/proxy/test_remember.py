@@ -10,7 +10,7 @@ from memory_core.stores import StoreError, open_store
 from proxy.remember import LEARNED_TURNS_MAX
 from tests.support.embedders import GatedEmbedder, HashedWordsEmbedder
 from tests.support.messages import asks, chat, replies, said, traced
-from tests.support.remembering import CODE_TURN, QUESTION, TALK, learn, recollect, remembering, same
+from tests.support.remembering import CODE_TURN, FACTS, QUESTION, TALK, learn, recollect, remembering, same
 from tests.support.stores import FailingStore, StaleStore
 
 
@@ -84,10 +84,22 @@ async def test_long_turns_are_quoted_by_chunk(store):
         + "And so on. " * 20
     )
     found = await recollect(remember, traced(chat(long, "ok", "When does the vault open?")))
-    best = found.recall[0]
-    assert (best.turn, best.chunk > 0, "vault opens at dawn" in best.text) == (1, True, True)
-    assert best.text in long
+    best = next(quote for quote in found.recall if quote.turn == 1)
+    assert best.chunk > 0
+    assert "vault opens at dawn" in best.text
+    assert best.text.strip(" …") in long
     assert best.stamp == "2023-05-08 13:56"
+
+
+async def test_a_question_without_a_subject_borrows_it_from_the_last_turns(store):
+    about_doors, about_cats = ("So much for the door.", "Yes, the door."), ("So much for the cat.", "Yes, the cat.")
+    ranked = {}
+    for context in (about_doors, about_cats):
+        lineage = traced(chat(*TALK, *context, "And what about it?"))
+        found = await remembering(store).recollect(lineage, cut=len(TALK), asked=lineage.length - 1)
+        ranked[context] = [quote.text for quote in found.recall if quote.text in FACTS]
+    assert ranked[about_doors][0] == "The door code is 7431."
+    assert ranked[about_cats][0] == "My cat is named Zorbas."
 
 
 STATED = [

@@ -5,7 +5,8 @@ from memory_core.state import Capacities
 from memory_core.stores import Store
 from proxy.leaning import Leaning
 from proxy.lineage import Lineage
-from proxy.remember import Recollection, Remember
+from proxy.recollection import Recollection
+from proxy.remember import Remember
 from tests.support.embedders import HashedWordsEmbedder
 from tests.support.messages import said
 

@@ -1,0 +1,51 @@
+"""Which sentences of a long memory a question is about, so that more memories fit into a budget."""
+
+import math
+from collections.abc import Mapping
+
+from memory_core import cues
+from memory_core.chunking import sentences
+from memory_core.index import MemoryIndex
+from memory_core.lexical import query_terms, terms
+
+WEIGHT_DECIMALS = 6
+
+
+def sought(index: MemoryIndex, count: int, query: str) -> dict[str, float]:
+    """The query's terms with their IDF over the first `count` memories: ln(1 + (n - df + .5) / (df + .5)), ≥ 0.
+
+    Empty where the query asks for what the assistant said ("remind me which five you listed"): of a list that was
+    answered, the line that is asked for shares no word with the question.
+    """
+    asked = cues.without_stamp(query)
+    if cues.meant(asked) == "assistant":
+        return {}
+    rows = {term: index.frequencies(term, count) for term in query_terms(asked)}
+    return {term: _idf(count, 0 if row is None else int((row > 0).sum())) for term, row in rows.items()}
+
+
+def focused(text: str, weights: Mapping[str, float], chars_max: int) -> tuple[int, int]:
+    """Start and end of the sentences in a row, at most `chars_max` characters of them, that say most of what is sought.
+
+    That is the sum of the weights of each sentence's distinct terms; of equals the earliest, then the longest. One
+    sentence at least, however long it is.
+    """
+    parts = sentences(text)
+    worth = [sum(weights.get(term, 0.0) for term in sorted(set(terms(part)))) for part in parts]
+    best = (-1.0, 0, 0)
+    start = 0
+    for first, part in enumerate(parts):
+        end, total = start + len(part), worth[first]
+        best = max(best, (round(total, WEIGHT_DECIMALS), -start, end))
+        for place in range(first + 1, len(parts)):
+            end += len(parts[place])
+            if end - start > chars_max:
+                break
+            total += worth[place]
+            best = max(best, (round(total, WEIGHT_DECIMALS), -start, end))
+        start += len(part)
+    return -best[1], best[2]
+
+
+def _idf(count: int, frequency: int) -> float:
+    return math.log1p((count - frequency + 0.5) / (frequency + 0.5))
