@@ -25,6 +25,7 @@ def measurements(*, full: bool) -> Mapping[str, Measurement]:
         literals,
         locomo_http,
         longmemeval_http,
+        memory,
         overhead,
         phases_plot,
         recall_ablation,
@@ -36,6 +37,7 @@ def measurements(*, full: bool) -> Mapping[str, Measurement]:
     rows = None if full else longmemeval_http.SAMPLE_ROWS
     return {
         "What the proxy adds": overhead.main,
+        "What memory costs a turn": memory.main,
         "Literals": literals.main,
         "Bias": bias.main,
         "Phases": phases_plot.main,

@@ -68,7 +68,7 @@ def anchors(logs: Sequence[Log]) -> Iterator[Row]:
                     clear.add(0.0, float(overturned.any()))
     yield ties.row("anchor", "evidence in the session wins against equals outside", lambda off, on: on > off + 0.05)
     yield clear.row("anchor", "evidence with a clear order overturned", lambda _, on: on == 0.0)
-    yield theme.row("anchor", "evidence in the session", lambda off, on: on >= off)
+    yield theme.row("anchor", "evidence in the session", lambda off, on: on > off - NOISE)
     yield rest.row("anchor", "evidence of questions about other sessions", lambda off, on: abs(on - off) < NOISE)
 
 

@@ -26,7 +26,7 @@ from benchmarks.locomo import read_locomo
 from benchmarks.serving import DATA
 from memory_core.chunking import chunks
 from memory_core.index import Floats
-from memory_core.phases import PHASES
+from memory_core.phases import PHASES, RECENT
 from memory_core.state import MemoryState
 from memory_core.update import Report, update
 
@@ -36,7 +36,7 @@ LONGMEMEVAL_EVERY = 6
 RECALL_BAR = 0.8
 """Of the switches between an assistant's chats, the share to be found."""
 
-PHASE_COLOURS = dict(zip(PHASES, ("#d9d9d9", "#fdd0a2", "#c7e9c0", "#74c476", "#9ecae1", "#fcbba1"), strict=True))
+PHASE_COLOURS = dict(zip(PHASES, ("#d9d9d9", "#fdd0a2", "#c7e9c0", "#74c476", "#9ecae1", "#fb6a4a"), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +139,11 @@ def draw(rows: Sequence[Report], file: Path, title: str) -> None:
         for start, end in _runs([row.phase for row in rows]):
             axes.axvspan(start + 0.5, end + 0.5, color=PHASE_COLOURS[rows[start].phase], alpha=0.6, linewidth=0)
         places = range(1, len(rows) + 1)
+        level = [fmean(row.similarity for row in rows[max(1, n - RECENT) : n] or rows[:1]) for n in places]
         lines = [
-            axes.plot(places, [row.similarity for row in rows], color="#08519c", linewidth=1, label="similarity")[0],
-            axes.plot(
-                places, [row.novelty_score for row in rows], ":", color="#a63603", linewidth=0.8, label="novelty"
-            )[0],
-            axes.plot(places, [row.fsm for row in rows], color="#238b45", linewidth=1.4, label="fsm")[0],
+            axes.plot(places, [row.similarity for row in rows], color="#6baed6", linewidth=0.7, label="similarity")[0],
+            axes.plot(places, level, color="#08306b", linewidth=1.8, label="mean of the last five")[0],
+            axes.plot(places, [row.fsm for row in rows], "--", color="#54278f", linewidth=1.2, label="fsm")[0],
         ]
         switched = [(place, row.topic_switch) for place, row in zip(places, rows, strict=True) if row.topic_switch]
         markers = (

@@ -6,6 +6,7 @@ The log is searched as a rule, so an evicted turn is still found; here that is s
 turns of a dialogue stay, 100, 265 or 400 of them; they alone are indexed, in their order, and recall ranks them for
 every question. All policies but "all turns" keep the newest turns as the short tier does (15 of 265). "Tiers" folds
 the dialogue turn by turn and knows nothing of what comes later; "IDF mass" chooses with the whole dialogue at hand.
+Vectors are of the text without its date, as in the proxy.
 """
 
 import argparse
@@ -196,7 +197,9 @@ def draw(table: Table, file: Path) -> None:
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.add_subplot()
         for (name, sizes), style in zip(table.items(), ("o-", "s--", "^--", "x:", "v:", "-."), strict=True):
-            axes.plot(SIZES, [mean(sizes[n], adversarial=False) for n in SIZES], style, label=name, markersize=4)
+            values = [mean(sizes[n], adversarial=False) for n in SIZES]
+            axes.plot(SIZES, values, style, label=name, markersize=4, linewidth=2 if style == "o-" else 1.2)
+        axes.set_xticks(SIZES)
         axes.set_xlabel("turns kept")
         axes.set_ylabel(f"evidence recall@{BEST}, categories 1–4")
         axes.set_title("LoCoMo, development half, log search off")
@@ -216,7 +219,7 @@ async def read_talks(source: Path) -> list[Talk]:
         first = len(plain.questions)
         dialogues.append(Dialogue(plain.turns, plain.questions + rest.questions))
         adversarial.append(frozenset(range(first, first + len(rest.questions))))
-    texts = [part for d in dialogues for part in ([t.dated for t in d.turns], [q.text for q in d.questions])]
+    texts = [part for d in dialogues for part in ([t.said for t in d.turns], [q.text for q in d.questions])]
     rows = await embed_all(texts)
     parts = zip(dialogues, adversarial, rows[::2], rows[1::2], strict=True)
     return [Talk(dialogue, hostile, quantise(turns), queries) for dialogue, hostile, turns, queries in parts]

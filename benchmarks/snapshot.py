@@ -25,7 +25,7 @@ DIMENSION = 384
 EMBEDDER = "all-MiniLM-L6-v2-int8@8199be6f"
 BYTES_BAR = 600
 MS_BAR = 2.0
-ROUNDS = 200
+ROUNDS = 1_000
 
 
 def texts() -> tuple[str, list[str]]:

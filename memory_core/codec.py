@@ -9,7 +9,7 @@ inside, because vectors of two embedders must never meet in one cosine.
 
 import hashlib
 import zlib
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import TypeVar
 
 import msgspec
@@ -67,13 +67,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         return np.frombuffer(self.vectors, np.int8).reshape(-1, self.dimension)
 
 
-class _PackedKept(msgspec.Struct, frozen=True, array_like=True):
-    turn: int
-    information: float
-    weight: float = 1.0
-    accesses: int = 0
-    touched: int = 0
-    leader: int = 0
+_Row = tuple[int, float, float, int, int, int]
+"""The fields of a Kept, in their order."""
 
 
 class _PackedState(msgspec.Struct, frozen=True, array_like=True):
@@ -82,7 +77,7 @@ class _PackedState(msgspec.Struct, frozen=True, array_like=True):
     inputs: int
     vector: bytes
     similarities: list[float]
-    tiers: tuple[list[_PackedKept], list[_PackedKept], list[_PackedKept]]
+    tiers: tuple[list[_Row], list[_Row], list[_Row]]
     capacities: tuple[int, int, int]
     eviction: str = "retention"
     topic_switches: list[tuple[int, float, str, bool]] = []
@@ -117,7 +112,7 @@ def _check_ends(record: Record) -> None:
 
 def encode_state(state: MemoryState, embedder: str) -> bytes:
     """State to bytes; inverse of `decode_state`."""
-    tiers = [[_packed_kept(kept) for kept in tier] for tier in (state.short, state.medium, state.long)]
+    short, medium, long = (list(map(msgspec.structs.astuple, tier)) for tier in (state.short, state.medium, state.long))
     sizes = state.capacities
     packed = _PackedState(
         embedder,
@@ -125,7 +120,7 @@ def encode_state(state: MemoryState, embedder: str) -> bytes:
         state.inputs,
         state.vector.astype("<f4").tobytes(),
         list(state.similarities),
-        (tiers[0], tiers[1], tiers[2]),
+        (short, medium, long),
         (sizes.short, sizes.medium, sizes.long),
         sizes.eviction,
         [(switch.turn, switch.magnitude, switch.phase, switch.auto_anchored) for switch in state.topic_switches],
@@ -134,17 +129,13 @@ def encode_state(state: MemoryState, embedder: str) -> bytes:
     return _pack(b"s", msgspec.msgpack.encode(packed))
 
 
-def _packed_kept(kept: Kept) -> _PackedKept:
-    return _PackedKept(kept.turn, kept.information, kept.weight, kept.accesses, kept.touched, kept.leader)
-
-
 def decode_state(payload: bytes, embedder: str) -> MemoryState:
     """Bytes to state, its invariants checked; raises as `decode_record` does."""
     packed = parsed(_unpack(b"s", payload), _PackedState)
     check_embedder(packed.embedder, embedder)
     if len(packed.vector) % 4:
         raise StateCorruptionError("a state's vector is cut")
-    short, medium, long = (tuple(Kept(*msgspec.structs.astuple(kept)) for kept in tier) for tier in packed.tiers)
+    short, medium, long = (tuple(starmap(Kept, tier)) for tier in packed.tiers)
     state = MemoryState(
         packed.turns,
         packed.inputs,

@@ -5,6 +5,7 @@ library, `Fold(dimension).update(embedding, text, meta)` is all that a conversat
 """
 
 import unicodedata
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,11 +34,10 @@ _TURN_BYTES = 400
 class _Seen:
     """What `update` is told of a turn besides its vector, so that a state is replayed without its text.
 
-    `first` is the number of its first memory, `words` a digest of its words in their order.
+    `words` is a digest of its words in their order.
     """
 
     is_input: bool
-    first: int
     words: bytes
     information: float
     terms: int
@@ -53,6 +53,7 @@ class Fold:
         self.index = MemoryIndex(dimension)
         self.digests: list[bytes] = []
         self._seen: list[_Seen] = []
+        self._firsts = array("q")
         self._auto_anchor = auto_anchor
         self._states = {0: MemoryState.empty(dimension, capacities)}
 
@@ -105,6 +106,7 @@ class Fold:
         if not texts:
             raise ValueError("a turn has at least one chunk")
         state = self.state_at(self.turns)
+        self._firsts.append(self.index.memories())
         self.index.append(quantised, texts, is_input=is_input)
         self.digests.append(digest)
         self._seen.append(self._look(state, texts, importance(texts, meta, salience), is_input=is_input))
@@ -120,7 +122,7 @@ class Fold:
             return
         state = self.state_at(turns)
         self.index.truncate(turns)
-        del self.digests[turns:], self._seen[turns:]
+        del self.digests[turns:], self._seen[turns:], self._firsts[turns:]
         self._states = {place: kept for place, kept in self._states.items() if place < turns} | {turns: state}
 
     def state_at(self, turns: int) -> MemoryState:
@@ -150,13 +152,11 @@ class Fold:
     def _look(self, before: MemoryState, texts: Sequence[str], weight: float, *, is_input: bool) -> _Seen:
         index, turn = self.index, before.turns + 1
         vector, words = index.turn_vector(turn), _words(texts)
-        first, end = index.memories(turn - 1), index.memories(turn)
         return _Seen(
             is_input,
-            first,
             words,
             index.information(turn),
-            int(index.lengths(end)[first:].sum()),
+            int(index.lengths(index.memories())[self._firsts[-1] :].sum()),
             weight,
             self._nearest(before, vector),
             self._repeated(before, vector, words) if is_input else 0,
@@ -164,14 +164,14 @@ class Fold:
 
     def _nearest(self, before: MemoryState, vector: Floats) -> Nearest:
         """The kept turn nearest to `vector`, by its first chunk: one row a turn, whatever a model has to say."""
-        turns = [kept.turn for tier in (before.short, before.medium, before.long) for kept in tier]
-        if not turns:
+        turns = np.array([kept.turn for kept in before.short + before.medium + before.long], np.int64)
+        if not len(turns):
             return Nearest()
-        rows = self.index.vectors(self.index.memories())
-        firsts = rows.take([self._seen[turn - 1].first for turn in turns], axis=0)
-        cosines = np.round(np.einsum("ij,j->i", firsts, vector), 6)  # not BLAS: equal rows must give equal cosines
+        firsts = np.frombuffer(self._firsts, np.int64)[turns - 1]
+        rows = self.index.vectors(self.index.memories()).take(firsts, axis=0)
+        cosines = np.round(np.vecdot(rows, vector), 6)  # not `@`: equal rows must give equal cosines
         best = cosines.max()
-        return Nearest(min(turns[place] for place in np.flatnonzero(cosines == best)), float(best))
+        return Nearest(int(turns[cosines == best].min()), float(best))
 
     def _repeated(self, before: MemoryState, vector: Floats, words: bytes) -> int:
         """The newest input that is kept, if this one says the same again; else 0."""

@@ -53,6 +53,7 @@ class MemoryIndex:
         self._vectors = np.zeros((64, dimension), np.float32)
         self._pair_norms = np.zeros(64, np.float32)
         self._lengths = np.zeros(64, np.float32)
+        self._chars = np.zeros(64, np.int32)
         self._cues = np.zeros(64, np.uint8)
         self._speaker_ids = np.zeros(64, np.int32)
         self._days = np.zeros(64, np.int32)
@@ -82,6 +83,12 @@ class MemoryIndex:
         """(turn, chunk within the turn) of a memory."""
         turn = self._turn_of[memory]
         return turn, memory - self._starts[turn - 1]
+
+    def span(self, turn: int, chunk: int) -> tuple[int, int]:
+        """Where a chunk begins and ends in the text of its turn, in characters."""
+        first = self._starts[turn - 1]
+        start = int(self._chars[first : first + chunk].sum())
+        return start, start + int(self._chars[first + chunk])
 
     def vectors(self, count: int) -> Floats:
         """The unit vectors of the first `count` memories, float32 [count, d]; a view."""
@@ -196,6 +203,7 @@ class MemoryIndex:
         before = self._vectors[memory - 1] if memory else np.zeros_like(row)
         self._pair_norms[memory] = max(float(np.linalg.norm(before + row)), 1e-12)
         self._lengths[memory] = counted.total()
+        self._chars[memory] = len(text)
         for term, frequency in counted.items():
             memories, frequencies = self._postings.setdefault(term, (array("i"), array("i")))
             memories.append(memory)
@@ -210,6 +218,7 @@ class MemoryIndex:
         self._vectors = np.resize(self._vectors, (size, self.dimension))
         self._pair_norms = np.resize(self._pair_norms, size)
         self._lengths = np.resize(self._lengths, size)
+        self._chars = np.resize(self._chars, size)
         self._cues = np.resize(self._cues, size)
         self._speaker_ids = np.resize(self._speaker_ids, size)
         self._days = np.resize(self._days, size)

@@ -50,9 +50,9 @@ _Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Meta = dict[str, str | bool | _Integer | _Finite]
 
 
-class KeptMemory(msgspec.Struct, frozen=True, eq=False):
+class KeptMemory(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One remembered chunk: its turn (from 1) and place in it (from 0), int8 vector [d], IDF mass (≥ 0), and `meta`:
-    where it came from, how sure that is, anything.
+    where it came from, how sure that is, anything. It cannot be part of a cycle, so the collector is told to pass.
     """
 
     turn: _Turn

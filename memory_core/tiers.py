@@ -11,15 +11,19 @@ goes before anything else does; so a model that repeats itself cannot fill the m
 cluster was tried and cost recall, as did a discount for all but its best (EXPERIMENTS.md).
 """
 
+import math
+from bisect import bisect_left
 from collections import Counter
-from dataclasses import replace
 from operator import attrgetter
 from typing import NamedTuple
 
-from memory_core.retention import score
+from msgspec.structs import replace
+
+from memory_core.retention import DECIMALS, score, unrounded_score
 from memory_core.state import Capacities, Kept
 
 FOLLOWERS_MAX = 8
+_ROUNDING = 10.0**-DECIMALS
 _TURN, _WEIGHT = attrgetter("turn"), attrgetter("weight")
 
 Tier = tuple[Kept, ...]
@@ -81,10 +85,11 @@ def _crowd(tier: Tier) -> Tier:
 
 def _least(tier: Tier, now: int) -> Kept:
     """The turn of the lowest score, of two equals the older. A score is at least its weight, which skips most."""
-    least = min(tier, key=_WEIGHT)
-    lowest = score(least, now)
-    for kept in tier:
-        if kept.weight <= lowest:
+    least, lowest = tier[0], math.inf
+    for kept in sorted(tier, key=_WEIGHT):
+        if kept.weight > lowest:
+            break
+        if unrounded_score(kept, now) <= lowest + _ROUNDING:
             worth = score(kept, now)
             if (worth, kept.turn) < (lowest, least.turn):
                 least, lowest = kept, worth
@@ -96,4 +101,8 @@ def _without(tier: Tier, gone: Kept) -> Tier:
 
 
 def _ordered(tier: Tier, more: Tier) -> Tier:
-    return tuple(sorted(tier + more, key=_TURN)) if more else tier
+    """The tier with a few more, each put where its turn belongs."""
+    for kept in more:
+        place = bisect_left(tier, kept.turn, key=_TURN)
+        tier = (*tier[:place], kept, *tier[place:])
+    return tier

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from memory_core.chunking import chunks
 from memory_core.cues import without_stamp
 from memory_core.focus import focused
 from memory_core.handoff import Section
@@ -23,13 +22,14 @@ WHOLE_BEST = 1
 
 @dataclass(frozen=True, slots=True)
 class Recollection:
-    """`memories` are ranked, best first; `said` has role and text of their turns; `sought` is focus.py's.
+    """`memories` are ranked, best first, each with its span in the text of its turn, as it was cut when it was learned.
 
+    `said` has role and text of these turns, `sought` what of them the question is about (focus.py).
     Quotations are made when they are read, since a budget ends most of them unread.
     """
 
     block: tuple[Section, ...]
-    memories: tuple[Memory, ...]
+    memories: tuple[tuple[Memory, tuple[int, int]], ...]
     said: Mapping[int, tuple[str, str]]
     sought: Mapping[str, float]
     report: Report
@@ -41,15 +41,12 @@ class Recollection:
 
     def quotes(self) -> Iterator[Quote]:
         """The quotations one by one, best first."""
-        pieces: dict[int, tuple[str, ...]] = {}
-        for place, memory in enumerate(self.memories):
+        for place, (memory, (begin, finish)) in enumerate(self.memories):
             role, text = self.said[memory.turn]
-            if memory.turn not in pieces:
-                pieces[memory.turn] = chunks(text)
-            piece = pieces[memory.turn][memory.chunk]
+            piece = text[begin:finish]
             is_long = place >= WHOLE_BEST and bool(self.sought) and len(piece) > LONG_CHARS
             start, end = focused(piece, self.sought, EXCERPT_CHARS) if is_long else (0, len(piece))
-            stamp = text[: len(text) - len(without_stamp(text))].strip(" []") if memory.chunk or start else ""
+            stamp = text[: len(text) - len(without_stamp(text))].strip(" []") if begin + start else ""
             words = ("… " if start else "") + piece[start:end].strip() + (" …" if end < len(piece) else "")
             is_excerpt = end - start < len(piece)
             yield Quote(memory.turn, memory.chunk, role, words if is_excerpt else piece, stamp, is_excerpt)

@@ -108,10 +108,11 @@ class Remember:
                 context=await self._context(hot, lineage, asked),
             )
             facts = await self._facts(hot, lineage, cut)
+            spanned = tuple((memory, hot.fold.index.span(memory.turn, memory.chunk)) for memory in recalled)
             wanted = sought(hot.fold.index, hot.fold.index.memories(cut), question)
         _, report = update(before, vector, 0.0, is_input=True)
         texts = await self._log.texts(lineage, {memory.turn for memory in recalled})
-        return Recollection(standing(facts), tuple(recalled), texts, wanted, report)
+        return Recollection(standing(facts), spanned, texts, wanted, report)
 
     async def stored_messages(self, lineage: Lineage, start: int) -> list[Message]:
         """The turns from `start` (from 0) on that only the log holds, as messages."""

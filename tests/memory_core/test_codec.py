@@ -180,8 +180,8 @@ def test_vectors_that_do_not_fit_the_dimension_are_refused() -> None:
 
 
 def test_a_stored_state_that_breaks_an_invariant_is_refused() -> None:
-    two, three = [(5, 1.0)], [(5, 1.0)]
-    forged = msgspec.msgpack.encode(["e", 9, 9, b"\0" * 4 * D, [], (two, three, []), (15, 50, 200)])
+    row = (5, 1.0, 1.0, 0, 0, 0)
+    forged = msgspec.msgpack.encode(["e", 9, 9, b"\0" * 4 * D, [], ([row], [row], []), (15, 50, 200)])
     with pytest.raises(StateCorruptionError, match="kept twice"):
         decode_state(sealed(forged, b"s"), "e")
     cut = msgspec.msgpack.encode(["e", 0, 0, b"\0" * 7, [], ([], [], []), (15, 50, 200)])

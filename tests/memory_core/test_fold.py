@@ -181,6 +181,20 @@ def test_a_vector_of_nothing_is_found_by_its_words(poison: float):
     ] == [2]
 
 
+def test_an_input_comes_back_to_the_kept_turn_whose_first_chunk_is_nearest():
+    fold, rows = Fold(DIMENSION), np.eye(DIMENSION)
+    fold.update(rows[:3], ["a long text", "in three", "chunks"])
+    for row, text in ((3, "a kettle"), (4, "a ladder"), (3, "the kettle again")):
+        fold.update(rows[row], text)
+    assert [(kept.turn, kept.accesses, kept.touched) for kept in fold.state_at(4).kept] == [
+        (1, 0, 0),
+        (2, 1, 4),
+        (3, 0, 0),
+        (4, 0, 0),
+    ]
+    assert fold.state_at(4).kept[3].cluster == 2
+
+
 @pytest.mark.slow
 def test_ten_thousand_turns_are_folded_and_the_state_stays_small():
     fold = Fold(384)

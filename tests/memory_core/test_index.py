@@ -132,3 +132,15 @@ def test_nbytes_is_about_what_the_index_takes() -> None:
     finally:
         tracemalloc.stop()
     assert 0.6 * taken <= index.nbytes <= 1.7 * taken
+
+
+@given(st.lists(st.lists(st.text(max_size=8), min_size=1, max_size=4), min_size=1, max_size=6), st.data())
+def test_spans_are_the_chunks_in_the_text_of_their_turn(turns, data):
+    index = MemoryIndex(2)
+    for texts in turns:
+        index.append(quantise(np.ones((len(texts), 2), np.float32)), texts)
+    index.truncate(data.draw(st.integers(1, len(turns))))
+    for turn, texts in enumerate(turns[: index.turns], start=1):
+        for chunk, text in enumerate(texts):
+            start, end = index.span(turn, chunk)
+            assert "".join(texts)[start:end] == text

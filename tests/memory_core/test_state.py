@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from memory_core.index import quantise
 from memory_core.state import Capacities, Kept, MemoryState, TopicSwitch
@@ -79,7 +80,7 @@ def test_kept_is_in_the_order_of_the_log() -> None:
         replace(SOUND, capacities=replace(SMALL, eviction="fifo")),
         replace(SOUND, topic_switches=(TopicSwitch(1, 0.7, "stability"),)),
         replace(SOUND, densities=(1.0, 1.0)),
-        replace(SOUND, short=(replace(SOUND.short[0], accesses=7), *SOUND.short[1:])),
+        replace(SOUND, short=(structs.replace(SOUND.short[0], accesses=7), *SOUND.short[1:])),
         replace(SOUND, vector=np.nextafter(SOUND.vector, np.float32(9))),
         replace(SOUND, vector=SOUND.vector[:-1]),
     ],

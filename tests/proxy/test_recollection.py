@@ -16,7 +16,16 @@ SHORT = "My boat is new."
 
 def recollection(*memories, sought, **said):
     turns = {int(name.removeprefix("t")): ("user", text) for name, text in said.items()}
-    return Recollection((), memories, turns, sought, REPORT)
+    spanned = tuple((memory, (0, len(turns[memory.turn][1]))) for memory in memories)
+    return Recollection((), spanned, turns, sought, REPORT)
+
+
+def test_a_chunk_is_quoted_as_it_was_cut_with_the_date_of_its_turn():
+    memories = ((Memory(1, 1, 0.9), (19, 30)), (Memory(2, 0, 0.8), (0, 15)))
+    said = {1: ("user", LONG), 2: ("assistant", SHORT)}
+    first, second = Recollection((), memories, said, {}, REPORT).recall
+    assert (first.text, first.stamp, first.chunk) == (LONG[19:30], "2023-05-08 13:56", 1)
+    assert (second.text, second.stamp, second.role) == (SHORT, "", "assistant")
 
 
 def test_the_best_is_whole_and_a_long_one_after_it_quoted_by_what_is_sought():
