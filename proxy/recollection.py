@@ -10,11 +10,12 @@ from memory_core.recall import Memory
 from memory_core.update import Report
 from proxy.assemble import Quote
 
-LONG_CHARS = 400
-"""A longer memory is quoted by the sentences that the question is about: at 512 tokens LongMemEval gains .09 of its
-evidence by it. Nearly every message of a chat between two people is shorter, and is quoted whole."""
+EXCERPT_SHARE = 1 / 16
+"""Of the budget: of a message too long for one memory no part takes more, but for the sentences that the question is
+about. Else a few long answers fill a small budget: at 512 tokens LongMemEval gains .04 of its evidence by it."""
 
-EXCERPT_CHARS = 200
+CHARS_PER_TOKEN = 4
+"""About, in English prose."""
 
 WHOLE_BEST = 1
 """The best of all is quoted whole, however long: it is the likeliest answer."""
@@ -34,18 +35,14 @@ class Recollection:
     sought: Mapping[str, float]
     report: Report
 
-    @property
-    def recall(self) -> tuple[Quote, ...]:
-        """All quotations, best first."""
-        return tuple(self.quotes())
-
-    def quotes(self) -> Iterator[Quote]:
-        """The quotations one by one, best first."""
+    def quotes(self, tokens_max: int) -> Iterator[Quote]:
+        """The quotations one by one, best first, for a budget of so many tokens."""
+        excerpt_chars = int(tokens_max * EXCERPT_SHARE * CHARS_PER_TOKEN)
         for place, (memory, (begin, finish)) in enumerate(self.memories):
             role, text = self.said[memory.turn]
             piece = text[begin:finish]
-            is_long = place >= WHOLE_BEST and bool(self.sought) and len(piece) > LONG_CHARS
-            start, end = focused(piece, self.sought, EXCERPT_CHARS) if is_long else (0, len(piece))
+            is_part = place >= WHOLE_BEST and bool(self.sought) and len(piece) < len(text)
+            start, end = focused(piece, self.sought, excerpt_chars) if is_part else (0, len(piece))
             stamp = text[: len(text) - len(without_stamp(text))].strip(" []") if begin + start else ""
             words = ("… " if start else "") + piece[start:end].strip() + (" …" if end < len(piece) else "")
             is_excerpt = end - start < len(piece)

@@ -12,7 +12,7 @@ from memory_core.stores import open_store
 from proxy.leaning import Leaning
 from tests.support.embedders import HashedWordsEmbedder
 from tests.support.messages import chat, traced
-from tests.support.remembering import CODE_TURN, QUESTION, TALK, learn, recollect, remembering, same
+from tests.support.remembering import CODE_TURN, QUESTION, TALK, learn, recalled, recollect, remembering, same
 
 DIMENSION = HashedWordsEmbedder().dimension
 
@@ -44,13 +44,13 @@ async def test_by_default_it_is_nothing(store):
 
 async def test_a_negative_attractor_pushes_the_answer_back_and_a_trigger_lifts_another(store):
     lineage = traced(chat(*TALK, QUESTION))
-    assert (await recollect(remembering(store), lineage)).recall[0].turn == CODE_TURN
+    assert recalled(await recollect(remembering(store), lineage))[0].turn == CODE_TURN
     wrong = NegativeAttractor("code", await vector_of(TALK[CODE_TURN - 1]), 0.5, 1.0)
     pushed = await recollect(remembering(store, leaning=Leaning(Bias(negative_attractors=(wrong,)))), lineage)
-    assert pushed.recall[0].turn != CODE_TURN
+    assert recalled(pushed)[0].turn != CODE_TURN
     lifting = Trigger("door", ("door",), await vector_of("Anna moved to Lisbon."), 0.9, 1.0, 5.0)
     lifted = await recollect(remembering(store, leaning=Leaning(Bias(triggers=(lifting,)))), lineage)
-    assert {quote.turn for quote in lifted.recall[:2]} == {CODE_TURN, CODE_TURN + 2}
+    assert {quote.turn for quote in recalled(lifted)[:2]} == {CODE_TURN, CODE_TURN + 2}
 
 
 async def test_triggers_weigh_the_turns_that_fire_them_alike_fresh_and_from_the_log(store):
@@ -91,9 +91,9 @@ async def test_with_the_tiers_alone_only_what_they_keep_is_recalled(store):
     leaning = Leaning(tiers_only=True)
     small = Capacities(2, 2, 4)
     found = await recollect(remembering(store, leaning=leaning, capacities=small), lineage)
-    assert 0 < len({quote.turn for quote in found.recall}) <= 8
+    assert 0 < len({quote.turn for quote in recalled(found)}) <= 8
     everything = await recollect(remembering(store, capacities=small), lineage)
-    assert len({quote.turn for quote in everything.recall}) > 8
+    assert len({quote.turn for quote in recalled(everything)}) > 8
     fold = switched(auto_anchor=False)
     keep = leaning.filter_at(fold, 12)
     assert keep is not None

@@ -10,7 +10,7 @@ from memory_core.stores import StoreError, open_store
 from proxy.remember import LEARNED_TURNS_MAX
 from tests.support.embedders import GatedEmbedder, HashedWordsEmbedder
 from tests.support.messages import asks, chat, replies, said, traced
-from tests.support.remembering import CODE_TURN, FACTS, QUESTION, TALK, learn, recollect, remembering, same
+from tests.support.remembering import CODE_TURN, FACTS, QUESTION, TALK, learn, recalled, recollect, remembering, same
 from tests.support.stores import FailingStore, StaleStore
 
 
@@ -27,8 +27,8 @@ async def store():
 async def test_a_fact_is_recollected_at_its_question(store):
     remember = remembering(store)
     found = await recollect(remember, traced(chat(*TALK, QUESTION)))
-    assert found.recall[0].turn == CODE_TURN
-    assert (found.recall[0].role, found.recall[0].text) == ("user", "The door code is 7431.")
+    assert recalled(found)[0].turn == CODE_TURN
+    assert (recalled(found)[0].role, recalled(found)[0].text) == ("user", "The door code is 7431.")
     assert 0 <= found.report.fsm <= 1
 
 
@@ -36,7 +36,7 @@ async def test_nothing_from_the_cut_on_is_recollected(store):
     remember = remembering(store)
     lineage = traced(chat(*TALK, QUESTION))
     found = await remember.recollect(lineage, cut=CODE_TURN - 1, asked=lineage.length - 1)
-    assert {quote.turn for quote in found.recall} <= set(range(1, CODE_TURN))
+    assert {quote.turn for quote in recalled(found)} <= set(range(1, CODE_TURN))
 
 
 async def test_learning_changes_nothing_that_is_recollected(store):
@@ -84,7 +84,7 @@ async def test_long_turns_are_quoted_by_chunk(store):
         + "And so on. " * 20
     )
     found = await recollect(remember, traced(chat(long, "ok", "When does the vault open?")))
-    best = next(quote for quote in found.recall if quote.turn == 1)
+    best = next(quote for quote in recalled(found) if quote.turn == 1)
     assert best.chunk > 0
     assert "vault opens at dawn" in best.text
     assert best.text.strip(" …") in long
@@ -97,7 +97,7 @@ async def test_a_question_without_a_subject_borrows_it_from_the_last_turns(store
     for context in (about_doors, about_cats):
         lineage = traced(chat(*TALK, *context, "And what about it?"))
         found = await remembering(store).recollect(lineage, cut=len(TALK), asked=lineage.length - 1)
-        ranked[context] = [quote.text for quote in found.recall if quote.text in FACTS]
+        ranked[context] = [quote.text for quote in recalled(found) if quote.text in FACTS]
     assert ranked[about_doors][0] == "The door code is 7431."
     assert ranked[about_cats][0] == "My cat is named Zorbas."
 
@@ -137,7 +137,7 @@ async def test_the_block_is_the_same_whether_read_at_once_epoch_by_epoch_or_back
 
 @pytest.mark.parametrize("question", ["", "x" * 50_000, "\0\N{REPLACEMENT CHARACTER}", "word " * 5_000])
 async def test_odd_questions_are_answered(store, question):
-    assert (await recollect(remembering(store), traced(chat("a b", "c d", question)))).recall is not None
+    assert recalled(await recollect(remembering(store), traced(chat("a b", "c d", question)))) is not None
 
 
 async def test_the_phase_of_what_is_hot(store):
@@ -254,7 +254,7 @@ async def test_a_request_that_gives_up_while_embedding_leaves_nothing_half_done(
     with pytest.raises(asyncio.CancelledError):
         await asking
     embedder.gate.set()
-    assert (await recollect(remember, lineage)).recall[0].turn == CODE_TURN
+    assert recalled(await recollect(remember, lineage))[0].turn == CODE_TURN
     await learn(remember, lineage)
     assert all(await store.known(lineage.conversation, lineage.digests))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from memory_core.stores import open_store
 from tests.support.embedders import GatedEmbedder
 from tests.support.messages import chat, said, traced
-from tests.support.remembering import QUESTION, TALK, learn, recollect, remembering, same
+from tests.support.remembering import QUESTION, TALK, learn, recalled, recollect, remembering, same
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ async def test_a_fork_recollects_what_it_said_and_not_what_the_other_did(store):
     question = said("user", QUESTION)
     await learn(remember, traced(left))
     of_right = await recollect(remember, traced([*right, question]))
-    assert "9999" not in " ".join(quote.text for quote in of_right.recall)
+    assert "9999" not in " ".join(quote.text for quote in recalled(of_right))
     assert "9999" not in str(of_right.block)
     of_left = await recollect(remember, traced([*left, question]))
-    assert "9999" in of_left.recall[0].text
+    assert "9999" in recalled(of_left)[0].text
     await learn(remember, traced(right))
     for messages, found in ((right, of_right), (left, of_left)):
         assert same(await recollect(remember, traced([*messages, question])), found)

@@ -7,7 +7,7 @@ import pytest
 from memory_core.stores import StoreError, open_store
 from proxy.remember import LEARNED_TURNS_MAX
 from tests.support.messages import asks, chat, replies, said, traced
-from tests.support.remembering import QUESTION, TALK, learn, recollect, remembering, same
+from tests.support.remembering import QUESTION, TALK, learn, recalled, recollect, remembering, same
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def test_a_thin_client_goes_on_where_it_was_on_any_replica(store):
         assert lineage.digests == traced(chat(*TALK, QUESTION), "mine").digests
         assert [head.tokens for head in lineage.stored] == [len(text) for text in TALK]
         found = await recollect(replica, lineage)
-        assert found.recall[0].text == "The door code is 7431."
+        assert recalled(found)[0].text == "The door code is 7431."
         assert [message.text for message in await replica.stored_messages(lineage, 60)] == TALK[60:]
         assert [message.raw for message in await replica.stored_messages(lineage, 0)] == [m.raw for m in chat(*TALK)]
 
@@ -44,7 +44,7 @@ async def test_a_question_that_only_the_log_holds(store):
     await learn(remember, traced([*chat(*TALK, QUESTION), asks("1")], "mine"))
     lineage = await remember.resume(traced([replies("1")], "mine"))
     found = await remember.recollect(lineage, cut=len(TALK), asked=len(TALK))
-    assert found.recall[0].text == "The door code is 7431."
+    assert recalled(found)[0].text == "The door code is 7431."
 
 
 async def test_resuming_without_an_id_or_without_a_past_is_nothing(store):

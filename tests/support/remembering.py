@@ -3,6 +3,7 @@
 from embedders import Embedder
 from memory_core.state import Capacities
 from memory_core.stores import Store
+from proxy.assemble import Quote
 from proxy.leaning import Leaning
 from proxy.lineage import Lineage
 from proxy.recollection import Recollection
@@ -49,6 +50,11 @@ async def recollect(remember: Remember, lineage: Lineage) -> Recollection:
     return await remember.recollect(lineage, cut=lineage.length - 1, asked=lineage.length - 1)
 
 
+def recalled(found: Recollection) -> tuple[Quote, ...]:
+    """All quotations, best first, for a large budget."""
+    return tuple(found.quotes(4_000))
+
+
 def same(left: Recollection, right: Recollection) -> bool:
     """Recollections are equal to the last bit."""
-    return (left.block, left.recall, repr(left.report)) == (right.block, right.recall, repr(right.report))
+    return (left.block, recalled(left), repr(left.report)) == (right.block, recalled(right), repr(right.report))
