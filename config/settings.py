@@ -95,11 +95,11 @@ class Settings(BaseSettings):
         "A request may ask otherwise with x-isocost-context-tokens.",
     )
     block_share: float = Field(
-        0.25,
+        0.5,
         ge=0,
         le=1,
-        description="Most of context_tokens that the memory block may take, as a share: exact values, standing rules, "
-        "decisions, open errors. It is frozen for an epoch; recall knows the question and gets all that is left.",
+        description="Share, of what context_tokens holds beyond 512, that the memory block may take: exact values, "
+        "rules, decisions, open errors. Frozen for an epoch; recall knows the question and gets the rest.",
     )
     window_tokens: int = Field(
         800,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.plan import MODES, Budget, Layout, plan
+from proxy.plan import MODES, RECALL_FIRST_TOKENS, Budget, Layout, plan
 
 ROLES = st.sampled_from(["user", "assistant", "tool"])
 TURNS = st.lists(st.tuples(ROLES, st.integers(0, 400)), min_size=1, max_size=60)
@@ -123,4 +123,5 @@ def test_a_turn_longer_than_an_epoch_is_left_out_whole():
 
 @pytest.mark.parametrize(("share", "tokens"), [(0.0, 0), (0.25, 100), (0.999, 399), (1.0, 400)])
 def test_the_block_has_its_share(share, tokens):
-    assert Budget(1000, 100, 100, 400, share).block_tokens == tokens
+    assert Budget(1000, 100, 100, RECALL_FIRST_TOKENS + 400, share).block_tokens == tokens
+    assert Budget(1000, 100, 100, RECALL_FIRST_TOKENS, share).block_tokens == 0
