@@ -206,6 +206,8 @@ def _duration(tokens: Tokens, first: int, last: int) -> tuple[Decimal, str]:
             unit = "minute" if word == "m" else "quarter" if word == "quarter" else DURATION_UNITS.get(word, "second")
             parts.append((amount, unit))
             begin = place + 1
+    if not parts:
+        raise ValueError('"one-quarter" is no time')
     trailing = tokens.letters[begin:last]
     if trailing:
         parts[-1] = (parts[-1][0] + Decimal(1) / FRACTIONS[tokens.words[last - 1]], parts[-1][1])
