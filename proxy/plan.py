@@ -37,7 +37,7 @@ class Budget:
     def block_tokens(self) -> int:
         """The most that the memory block may take: a share of what is left once recall has enough.
 
-        Recall knows the question and the block does not: a block of 60 of 256 tokens costs .02 of LoCoMo's evidence.
+        Recall knows the question and the block does not: a quarter of 256 tokens for it costs .02 of LoCoMo's evidence.
         Of what the block does not take recall has the rest.
         """
         return int(max(0, self.context_tokens - RECALL_FIRST_TOKENS) * self.block_share)

@@ -94,9 +94,10 @@ def own_weight(entry: Entry) -> float:
 
 
 def saliences(entries: Sequence[Entry], seen: Sequence[int]) -> list[float]:
-    """The salience of each entry, rounded so that no other libm can reorder them."""
+    """The salience of each entry. Its parts are rounded, so that no other libm can reorder them; sums are IEEE's."""
     total = max(1, sum(seen))
     rarity = {
-        kind: min(_RARITY_OCTAVES_MAX, 0.5 * math.log2(total / max(1, seen[place]))) for kind, place in PLACES.items()
+        kind: round(min(_RARITY_OCTAVES_MAX, 0.5 * math.log2(total / max(1, seen[place]))), _DECIMALS)
+        for kind, place in PLACES.items()
     }
-    return [round(entry.weight + rarity[entry.kind], _DECIMALS) for entry in entries]
+    return [entry.weight + rarity[entry.kind] for entry in entries]

@@ -189,7 +189,10 @@ async def test_ten_thousand_messages(pair: Proxied):
     if "x-isocost-error" in whole.headers:
         assert whole.headers["x-isocost-error"] == "timeout"
         assert pair.recorder.body == body
-    compact = await posted(pair, body, x_isocost_mode="compact")
+    for _ in range(4):  # nor for ever where it was asked for: a slow machine goes on learning in between
+        compact = await posted(pair, body, x_isocost_mode="compact")
+        if "x-isocost-error" not in compact.headers:
+            break
     assert compact.headers["x-isocost-mode"] == "compact"
     assert compact.headers["x-isocost-turn"] == "10001"
     assert len(pair.forwarded()) < 500
