@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         "A request may ask otherwise with x-isocost-context-tokens.",
     )
     block_share: float = Field(
-        0.5,
+        0.25,
         ge=0,
         le=1,
         description="Share, of what context_tokens holds beyond 512, that the memory block may take: exact values, "

@@ -33,6 +33,10 @@ _ANSWERED = re.compile(
 )
 """The question is about what the other side answered."""
 
+STORY_CHARS = 200
+"""Of so many characters before its question a message has stated something."""
+
+_SENTENCE_END = re.compile(r"[.!?…。！？؟\n]")
 _QUESTION_MARKS = ("?", "？", "؟")
 
 
@@ -54,8 +58,11 @@ def speaker(text: str) -> str:
 
 
 def asks(text: str) -> bool:
-    """It ends as a question."""
-    return any(mark in text[-3:] for mark in _QUESTION_MARKS)
+    """It is a question, or ends as one after hardly anything else: who tells a story and then asks has told it."""
+    if not any(mark in text[-3:] for mark in _QUESTION_MARKS):
+        return False
+    ends = [found.end() for found in _SENTENCE_END.finditer(text, 0, len(text) - 3)]
+    return not ends or len(without_stamp(text[: ends[-1]])) < STORY_CHARS
 
 
 def tells_when(text: str) -> bool:

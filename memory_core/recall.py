@@ -44,7 +44,7 @@ class Weights:
     around: float = 3.0
     coverage: float = 2.0
     voice: float = 2.5
-    when: float = 0.8
+    when: float = 1.0
     states: float = 0.4
     date: float = 2.0
 

@@ -7,11 +7,12 @@ and nothing quoted can close the fence.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from memory_core.chunking import sentences
-from memory_core.cues import speaker
+from memory_core.cues import speaker, stamp
+from memory_core.focus import focused
 from memory_core.handoff import Section, neutral
 from proxy.plan import Layout
 from proxy.wire import Message, new_message, with_text_after
@@ -29,8 +30,13 @@ _CLOSING = "</memory>"
 _TOKENS_LEFT_MIN = 12
 """With less left than this no line fits; stop looking."""
 
-_TRIMMED_TOKENS_MIN = 24
-"""Fewer tokens than this of a quotation that does not fit whole tell too little."""
+_SHORTENED_TOKENS_MIN = 40
+"""With less left than this, shorter memories are worth more than a part of a longer one."""
+
+_CHARS_PER_TOKEN = (4.5, 3.6, 2.8)
+"""Tried in turn, as characters are no tokens: plain prose, prose with names and numbers, code."""
+
+NOTHING_SOUGHT: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +95,44 @@ def render_block(sections: Sequence[Section], turns: int, tokens_max: int, count
     return "\n".join([*lines, _CLOSING]) if len(lines) > 1 else ""
 
 
-def render_recall(quotes: Iterable[Quote], tokens_max: int, count: Callable[[str], int]) -> Rendered:
+def render_recall(
+    quotes: Iterable[Quote], tokens_max: int, count: Callable[[str], int], sought: Mapping[str, float] = NOTHING_SOUGHT
+) -> Rendered:
     """The recall for this turn: the best quotes that fit, in the order of the log.
 
-    What is left over holds the first sentences of the best quote that did not fit.
+    The first that does not fit is quoted by those of its sentences that say most of what is `sought` (focus.py).
     """
     left = tokens_max - count(f"{_RECALL_OPENING}\n{_CLOSING}\n")
     chosen: list[Quote] = []
-    skipped: list[Quote] = []
+    tried = False
     for quote in quotes:
         if left < _TOKENS_LEFT_MIN:
             break
-        cost = count(f"{quote.line}\n")
-        (chosen if cost <= left else skipped).append(quote)
-        left -= cost if cost <= left else 0
-    chosen += [trimmed for trimmed in [_trimmed(quote, left, count) for quote in skipped[:1]] if trimmed]
+        fitting: Quote | None = quote
+        if count(f"{quote.line}\n") > left:
+            fitting = None if tried or left < _SHORTENED_TOKENS_MIN else _shortened(quote, left, count, sought)
+            tried = True
+        if fitting:
+            chosen.append(fitting)
+            left -= count(f"{fitting.line}\n")
     if not chosen:
         return NOTHING
     chosen.sort(key=lambda quote: (quote.turn, quote.chunk))
     lines = [_line(run) for run in _runs(chosen)]
     return Rendered("\n".join([_RECALL_OPENING, *lines, _CLOSING]), tuple(chosen))
+
+
+def _shortened(quote: Quote, tokens: int, count: Callable[[str], int], sought: Mapping[str, float]) -> Quote | None:
+    """Its whole sentences that fit and say most of what is sought; None if not even one of them fits."""
+    for chars_per_token in _CHARS_PER_TOKEN:
+        chars = int(tokens * chars_per_token)
+        start, end = focused(quote.text, sought, chars)
+        words = ("… " if start else "") + quote.text[start:end].strip() + (" …" if end < len(quote.text) else "")
+        date = quote.stamp or (stamp(quote.text).strip(" []") if start else "")
+        shorter = replace(quote, text=words, stamp=date, is_excerpt=True)
+        if words.strip(" …") and end - start <= chars and count(f"{shorter.line}\n") <= tokens:
+            return shorter
+    return None
 
 
 def _runs(quotes: Sequence[Quote]) -> list[list[Quote]]:
@@ -135,19 +159,6 @@ def _line(run: Sequence[Quote]) -> str:
     stamp = f", {first.stamp}" if first.stamp else ""
     parts = f", parts {first.chunk + 1}-{last.chunk + 1}" if len(run) > 1 else f", part {first.chunk + 1}"
     return fenced(f"[{first.turn}{role}{stamp}{parts if last.chunk else ''}] {text}")
-
-
-def _trimmed(quote: Quote, tokens: int, count: Callable[[str], int]) -> Quote | None:
-    """As many whole sentences from its beginning as fit; None where that is next to nothing."""
-    kept = ""
-    for sentence in sentences(quote.text):
-        longer = replace(quote, text=f"{(kept + sentence).rstrip()} …")
-        if count(f"{longer.line}\n") > tokens:
-            break
-        kept += sentence
-    if not kept.strip() or count(kept) < _TRIMMED_TOKENS_MIN:
-        return None
-    return replace(quote, text=f"{kept.rstrip()} …", is_excerpt=True)
 
 
 def messages(

@@ -221,7 +221,7 @@ class Composer:
         block = assemble.render_block(found.block, layout.cut, budget.block_tokens - MESSAGE_TOKENS, count)
         block_tokens = count(block) + MESSAGE_TOKENS if block else 0
         left = budget.context_tokens - block_tokens
-        recall = assemble.render_recall(found.quotes(left), left, count)
+        recall = assemble.render_recall(found.quotes(left), left, count, found.sought)
         return block, recall, block_tokens + count(recall.text)
 
     async def _body(self, request: ChatRequest, lineage: Lineage, layout: Layout, block: str, recall: str) -> bytes:

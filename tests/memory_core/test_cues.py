@@ -36,6 +36,9 @@ def test_stamp_and_speaker(text: str, without: str, speaker: str) -> None:
         ("Ich war gestern dort", False, True),
         ("at 10:30", False, True),
         ("どこ？", True, False),
+        ("That is so good to hear! And where was it?", True, False),
+        ("I had my bike repaired. " * 9 + "Any tips?", False, False),
+        ("[8 May 2023, 1:56 pm on a very long and very sunny afternoon] Who?", True, False),
     ],
 )
 def test_asking_and_telling_when(text: str, asks: bool, when: bool) -> None:

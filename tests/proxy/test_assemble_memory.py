@@ -28,7 +28,7 @@ def test_recall_keeps_its_budget_in_tokens(quotes, tokens_max):
         assert fenced(quote.text.strip()) in rendered.text or any(
             each.turn == quote.turn and each is not quote for each in rendered.quotes
         )
-        whole = quote.text.removesuffix(" …")
+        whole = quote.text.removeprefix("… ").removesuffix(" …")
         assert any((each.turn, each.chunk) == (quote.turn, quote.chunk) and whole in each.text for each in quotes)
 
 
@@ -54,13 +54,32 @@ def test_what_does_not_fit_is_skipped_for_what_does():
     assert render_recall([], 100, count) == NOTHING
 
 
-def test_what_is_left_over_holds_whole_sentences_of_the_best_that_did_not_fit():
-    said_once = "".join(
-        f"The {word} of the seven gates opens only when the tide is low at noon. " for word in "abcdefg"
-    )
-    (trimmed,) = render_recall([Quote(9, 0, "user", said_once)], 90, count).quotes
-    assert said_once.startswith(trimmed.text.removesuffix(" …"))
-    assert trimmed.text.removesuffix(" …").endswith("noon.")
+GATES = "[8 May 2023] " + "".join(f"Gate {word} opens only when the tide is low at noon. " for word in "abcdefg")
+
+
+def test_the_first_that_does_not_fit_is_quoted_by_whole_sentences():
+    (leading,) = render_recall([Quote(9, 0, "user", GATES)], 90, count).quotes
+    assert GATES.startswith(leading.text.removesuffix(" …"))
+    assert leading.text.removesuffix(" …").endswith("noon.")
+    assert (leading.stamp, leading.is_excerpt) == ("", True)
+
+
+def test_these_are_the_sentences_sought_with_the_date_that_stood_before_them():
+    (found,) = render_recall([Quote(9, 0, "user", GATES)], 75, count, {"f": 3.0}).quotes
+    assert "Gate f opens" in found.text
+    assert "Gate a" not in found.text
+    assert found.text.startswith("… ")
+    assert "[9 user, 8 May 2023] …" in found.line
+
+
+def test_only_the_first_is_shortened_and_none_for_a_few_tokens():
+    short = Quote(3, 0, "user", "short")
+    uneven = "The gate opens at noon. " + "and then we went on and on " * 30 + "home."
+    quotes = [Quote(9, 0, "user", uneven), short, Quote(8, 0, "user", uneven)]
+    assert [quote.turn for quote in render_recall(quotes, 100, count).quotes] == [3, 9]
+    assert [quote.turn for quote in render_recall(quotes, 50, count).quotes] == [3]
+    endless = Quote(9, 0, "user", "word " * 200)
+    assert render_recall([endless, short], 100, count).quotes == (short,)
 
 
 def test_the_block_says_how_much_is_missing_and_what_was_stated():
