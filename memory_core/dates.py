@@ -25,7 +25,6 @@ QUESTION_CHARS = 2_000
 REACH_DAYS = 14
 """ "Before 3 June" and "after 3 June" mean about so many days, not all of the past."""
 
-_YEARS = range(1900, 2100)
 _UNIT_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 

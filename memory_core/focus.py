@@ -47,5 +47,10 @@ def focused(text: str, weights: Mapping[str, float], chars_max: int) -> tuple[in
     return -best[1], best[2]
 
 
+def excerpt(text: str, start: int, end: int) -> str:
+    """That part of the text, with an ellipsis where something was left out."""
+    return ("… " if start else "") + text[start:end].strip() + (" …" if end < len(text) else "")
+
+
 def _idf(count: int, frequency: int) -> float:
     return math.log1p((count - frequency + 0.5) / (frequency + 0.5))

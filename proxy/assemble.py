@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from memory_core.cues import speaker, stamp
-from memory_core.focus import focused
+from memory_core.focus import excerpt, focused
 from memory_core.handoff import Section, neutral
 from proxy.plan import Layout
 from proxy.wire import Message, new_message, with_text_after
@@ -127,7 +127,7 @@ def _shortened(quote: Quote, tokens: int, count: Callable[[str], int], sought: M
     for chars_per_token in _CHARS_PER_TOKEN:
         chars = int(tokens * chars_per_token)
         start, end = focused(quote.text, sought, chars)
-        words = ("… " if start else "") + quote.text[start:end].strip() + (" …" if end < len(quote.text) else "")
+        words = excerpt(quote.text, start, end)
         date = quote.stamp or (stamp(quote.text).strip(" []") if start else "")
         shorter = replace(quote, text=words, stamp=date, is_excerpt=True)
         if words.strip(" …") and end - start <= chars and count(f"{shorter.line}\n") <= tokens:

@@ -196,7 +196,9 @@ class Composer:
     ) -> Composition:
         assert whole.lineage is not None
         with self._metrics.stage("recall"):
-            found = await self._remember.recollect(whole.lineage, cut=layout.cut, asked=layout.asked)
+            found = await self._remember.recollect(
+                whole.lineage, cut=layout.cut, asked=layout.asked, with_block=budget.block_tokens > 0
+            )
         with self._metrics.stage("assemble"):
             block, recall, added = self._render(found, layout, budget, request.model)
             body = await self._body(request, whole.lineage, layout, block, recall.text)

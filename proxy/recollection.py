@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from memory_core.cues import without_stamp
-from memory_core.focus import focused
+from memory_core.cues import stamp
+from memory_core.focus import excerpt, focused
 from memory_core.handoff import Section
 from memory_core.recall import Memory
 from memory_core.update import Report
@@ -43,7 +43,7 @@ class Recollection:
             piece = text[begin:finish]
             is_part = place >= WHOLE_BEST and bool(self.sought) and len(piece) < len(text)
             start, end = focused(piece, self.sought, excerpt_chars) if is_part else (0, len(piece))
-            stamp = text[: len(text) - len(without_stamp(text))].strip(" []") if begin + start else ""
-            words = ("… " if start else "") + piece[start:end].strip() + (" …" if end < len(piece) else "")
+            date = stamp(text).strip(" []") if begin + start else ""
             is_excerpt = end - start < len(piece)
-            yield Quote(memory.turn, memory.chunk, role, words if is_excerpt else piece, stamp, is_excerpt)
+            words = excerpt(piece, start, end) if is_excerpt else piece
+            yield Quote(memory.turn, memory.chunk, role, words, date, is_excerpt)

@@ -88,8 +88,11 @@ class Remember:
         similarities = hot.fold.state_at(hot.fold.turns).similarities if hot else ()
         return phase(similarities, 0.0)
 
-    async def recollect(self, lineage: Lineage, *, cut: int, asked: int) -> Recollection:
-        """The memory of the first `cut` turns for the question in turn `asked` (counted from 0)."""
+    async def recollect(self, lineage: Lineage, *, cut: int, asked: int, with_block: bool = True) -> Recollection:
+        """The memory of the first `cut` turns for the question in turn `asked` (counted from 0).
+
+        Without a block what the turns stated is not read.
+        """
         question = await self._log.text(lineage, asked)
         vector = await self._query_vector(question)
         hot = self._hot.of(lineage.conversation)
@@ -107,12 +110,12 @@ class Remember:
                 keep=self._leaning.filter_at(hot.fold, cut),
                 context=await self._context(hot, lineage, asked),
             )
-            facts = await self._facts(hot, lineage, cut)
+            block = standing(await self._facts(hot, lineage, cut)) if with_block else ()
             spanned = tuple((memory, hot.fold.index.span(memory.turn, memory.chunk)) for memory in recalled)
             wanted = sought(hot.fold.index, hot.fold.index.memories(cut), question)
         _, report = update(before, vector, 0.0, is_input=True)
         texts = await self._log.texts(lineage, {memory.turn for memory in recalled})
-        return Recollection(standing(facts), spanned, texts, wanted, report)
+        return Recollection(block, spanned, texts, wanted, report)
 
     async def stored_messages(self, lineage: Lineage, start: int) -> list[Message]:
         """The turns from `start` (from 0) on that only the log holds, as messages."""

@@ -10,7 +10,6 @@ from itertools import accumulate, pairwise
 from operator import itemgetter
 
 from memory_core.chunking.clusters import cut_inside
-from memory_core.chunking.lines import Kind, read_lines
 from memory_core.chunking.marks import Level, Mark, marks
 
 CHUNK_CHARS_MAX = 500
@@ -47,19 +46,6 @@ def sentences(text: str) -> tuple[str, ...]:
 def piece_ends(pieces: Sequence[str]) -> tuple[int, ...]:
     """Where each piece ends in the text that they join to: what a log record keeps of them."""
     return tuple(accumulate(map(len, pieces)))
-
-
-def table_header(text: str, place: int) -> str:
-    """The head and delimiter rows of the Markdown table that has text[place] in its body; else ""."""
-    head = ""
-    for line in read_lines(text):
-        if line.kind is Kind.TABLE_HEAD:
-            head = text[line.start : line.end]
-        elif line.kind is not Kind.ROW:
-            head = ""
-        if line.start <= place < line.end:
-            return head if line.kind is Kind.ROW else ""
-    return ""
 
 
 def _split(text: str, places: Iterator[int]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_core.chunking import CHUNK_CHARS_MAX, chunks, piece_ends, sentences, table_header
+from memory_core.chunking import CHUNK_CHARS_MAX, chunks, piece_ends, sentences
 
 FRAGMENTS = (
     *(
@@ -153,14 +153,6 @@ def test_items_and_rows_stay_whole() -> None:
         allowed = set(piece_ends(lines))
         assert set(piece_ends(chunks("".join(lines), 150))) <= allowed
         assert sentences("".join(lines)) == tuple(lines)
-
-
-def test_the_header_of_a_row_is_found() -> None:
-    head = "| item | price |\n|------|-------|\n"
-    assert table_header(NOTES, NOTES.index("stove")) == head
-    for outside in ("price", "passport", "Trip"):
-        assert table_header(NOTES, NOTES.index(outside)) == ""
-    assert table_header(NOTES, len(NOTES)) == ""
 
 
 def test_code_is_cut_between_definitions() -> None:

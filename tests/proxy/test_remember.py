@@ -123,6 +123,9 @@ async def test_the_block_holds_what_was_stated_before_the_cut(store):
     assert "1,200 EUR" in str(early.block)
     assert "French" not in str(early.block)
     assert "1,350" not in str(early.block)
+    without = await remember.recollect(lineage, cut=lineage.length - 1, asked=lineage.length - 1, with_block=False)
+    assert without.block == ()
+    assert recalled(without) == recalled(await recollect(remember, lineage))
 
 
 async def test_the_block_is_the_same_whether_read_at_once_epoch_by_epoch_or_backwards(store):
