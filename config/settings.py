@@ -3,27 +3,20 @@
 A value is looked up as flag, then `ISOCOST_*` in the environment, then TOML file, then the default here.
 `python -m config.example` renders this page as `isocost.example.toml`; the `# ==` lines become its headings.
 `repr=False` marks values that may hold a password: they are neither printed nor repeated in errors.
-Only `proxy/app.py` and `proxy/cli.py` read Settings; everything else is given plain values.
+Only `proxy/app.py` and the command line (`proxy/cli*.py`) read Settings; everything else is given plain values.
 """
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal, Self
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, model_validator
 
-from config.problems import unknown, wrong
-from config.sources import SettingsError, gather
+from config.loading import Loaded
 from config.values import HttpUrl, Key, StoreUrl
 
 
-class Settings(BaseSettings):
+class Settings(Loaded):
     """The settings of one process, checked and frozen. Made by `load_settings`; sizes and times carry their unit."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
     # == Listening
     host: str = Field(
@@ -77,15 +70,9 @@ class Settings(BaseSettings):
     # == Prompt
     mode: Literal["auto", "passthrough", "compact"] = Field(
         "auto",
-        description="auto: unchanged while the history is short, then compact. passthrough: never change a prompt. "
+        description="auto: unchanged until the price table says that compact is cheaper, then compact. "
+        "passthrough: never change a prompt. "
         "compact: from the first turn on. A request may ask otherwise with x-isocost-mode.",
-    )
-    compact_above_tokens: int = Field(
-        6000,
-        ge=0,
-        le=10_000_000,
-        description="auto compacts once the full history holds more tokens than this. "
-        "Below it, a cached prefix costs less than any rewrite.",
     )
     context_tokens: int = Field(
         900,
@@ -94,29 +81,62 @@ class Settings(BaseSettings):
         description="Most tokens that isocost itself may add: memory block and recall. "
         "A request may ask otherwise with x-isocost-context-tokens.",
     )
+    recall_tokens: int = Field(
+        400,
+        ge=0,
+        le=100_000,
+        description="Of these, the most for recall unless a request names its own context. "
+        "Recall is never cached: each token costs ten of the window's.",
+    )
     block_share: float = Field(
         0.25,
         ge=0,
         le=1,
-        description="Share, of what context_tokens holds beyond 512, that the memory block may take: exact values, "
-        "rules, decisions, open errors. Frozen for an epoch; recall knows the question and gets the rest.",
+        description="Where a request names its own context: share, of what it holds beyond 512, that the memory block "
+        "may take: exact values, rules, decisions, open errors. Frozen for an epoch; recall knows the question and "
+        "gets the rest.",
     )
     window_tokens: int = Field(
         800,
         ge=0,
         le=1_000_000,
-        description="Tokens of verbatim turns kept when an epoch begins: what 'that' and 'it' point at.",
+        description="Tokens of verbatim turns kept when an epoch begins.",
     )
     epoch_tokens: int = Field(
-        1600,
+        2000,
         ge=100,
         le=1_000_000,
-        description="Transcript tokens an epoch spans. Longer: fewer cache misses, but a longer prompt in between.",
+        description="Most transcript tokens an epoch spans; the price row may say less.",
+    )
+    full_max_tokens: int = Field(
+        0,
+        ge=0,
+        le=100_000_000,
+        description="auto compacts a longer prompt whatever it costs: for a short context. 0: only where it pays.",
     )
     block_placement: Literal["message", "system"] = Field(
         "message",
         description="message: the memory block is a system message of its own. "
         "system: it is appended to the last system message, for chat templates that take only one.",
+    )
+
+    # == Prices
+    prices: str = Field(
+        "",
+        description="A TOML file of own price rows, which come before the built-in ones; config/prices.toml shows how "
+        "a row looks. Empty: none.",
+    )
+    price_row: str = Field(
+        "", description='Name of the price row for every model, such as "vLLM" or "llama.cpp". Empty: by model name.'
+    )
+    shadow_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of conversations that are forwarded unchanged while the plan is made and priced as if.",
+    )
+    holdout_share: float = Field(
+        0.0, ge=0, le=1, description="Share of conversations that are forwarded unchanged, to compare with."
     )
 
     # == Memory
@@ -244,50 +264,15 @@ class Settings(BaseSettings):
             return self.store
         return f"sqlite:///{(platformdirs.user_data_path('isocost') / 'isocost.sqlite').as_posix()}"
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
-            raise ValueError("should be a number")
-        return value
-
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.workers > 1 and self.store.startswith("memory://"):
             raise ValueError(f"workers = {self.workers} needs a store that all see; memory:// is each worker's own")
         if self.embed_queue_tokens < self.embed_batch_tokens:
             raise ValueError("embed_queue_tokens should be at least embed_batch_tokens, or no batch ever fills")
+        if self.shadow_share + self.holdout_share > 1:
+            raise ValueError("shadow_share and holdout_share are shares of one whole: they should sum to at most 1")
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Init values alone: `load_settings` merges the sources, since its errors say where a value came from."""
-        return (init_settings,)
 
-
-def load_settings(
-    flags: Mapping[str, object], config_file: Path | None = None, environ: Mapping[str, str] = os.environ
-) -> Settings:
-    """Merge flags over environment over file over defaults. Flags that are None were not given.
-
-    The file is `config_file`, else ISOCOST_CONFIG, else `isocost.toml` in the user's config folder if it is there.
-    Raises SettingsError with one message for all problems.
-    """
-    sources = gather(flags, config_file, environ)
-    fields = Settings.model_fields
-    values = {name: value for source in sources for name, value in source.values.items() if name in fields}
-    problems = [unknown(source, name, fields) for source in sources for name in source.values if name not in fields]
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as refused:
-        problems += wrong(refused, sources, fields)
-    if problems:
-        raise SettingsError("\n- ".join(["these settings cannot be used:", *problems]))
-    return settings
+load_settings = Settings.load

@@ -11,23 +11,31 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.bias import BiasWords, load_bias
 from config.models import load_models
+from config.prices import load_prices
 from config.settings import Settings, load_settings
 from config.sources import SettingsError
 from embedders import Embedder, EmbedderError, open_embedder
 from memory_core.bias import Anchor, Bias, NegativeAttractor, Trigger
 from memory_core.state import Capacities
 from memory_core.stores import Store, StoreError, open_store
+from proxy.accounts import Accounts
 from proxy.claim import Claim
 from proxy.compose import Composer
 from proxy.demo.model import demo_model
 from proxy.demo.serving import serve_app
+from proxy.draft import Drafter
+from proxy.epochs import Epochs
 from proxy.leaning import Leaning
 from proxy.learn import Learner
+from proxy.meter import Meter
 from proxy.metrics import Metrics
 from proxy.passthrough import Passthrough
 from proxy.pipeline import ChatPipeline
 from proxy.plan import Budget
+from proxy.recent import Recent
 from proxy.remember import Remember
+from proxy.runs import Runs
+from proxy.sampling import Shares
 from proxy.tokens import DEFAULT_ENCODING, TokenCounter, VocabularyError, load_encoding
 from proxy.upstream import Target, Upstream, open_transport
 from proxy.watch import Watch
@@ -122,17 +130,30 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
         cache_bytes_max=settings.memory_cache_mib * MIB,
         leaning=await _open_leaning(settings, embedder),
     )
-    learner = Learner(remember, store, metrics, queue_max=settings.learner_queue)
+    runs = Runs(store)
+    learner = Learner(remember, runs, store, metrics, queue_max=settings.learner_queue)
     stack.push_async_callback(_end, asyncio.create_task(learner.run(), name="learner"))
     stack.push_async_callback(learner.drain, settings.drain_timeout_s)
-    composer = Composer(
+    drafter = Drafter(
         remember,
-        claim,
+        Epochs(store),
+        Recent(store),
+        load_prices(Path(settings.prices) if settings.prices else None, settings.price_row),
         counter,
         metrics,
-        mode=settings.mode,
-        budget=_budget(settings),
         block_placement=settings.block_placement,
+    )
+    composer = Composer(
+        remember,
+        runs,
+        claim,
+        Meter(counter),
+        drafter,
+        metrics,
+        mode=settings.mode,
+        budget=budget_of(settings),
+        block_share=settings.block_share,
+        shares=Shares(settings.shadow_share, settings.holdout_share),
         memory_timeout_s=settings.memory_timeout_s,
         compact_timeout_s=settings.compact_timeout_s,
     )
@@ -141,6 +162,7 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
         composer,
         upstream,
         learner,
+        Accounts(),
         metrics,
         body_bytes_max=settings.body_mib_max * MIB,
         answer_bytes_max=settings.answer_mib_max * MIB,
@@ -211,13 +233,16 @@ async def _open_counter() -> TokenCounter:
     return TokenCounter({model.pattern: model.encoding for model in load_models()})
 
 
-def _budget(settings: Settings) -> Budget:
+def budget_of(settings: Settings) -> Budget:
+    """What a request may carry that names no context of its own."""
+    recall = min(settings.recall_tokens, settings.context_tokens)
     return Budget(
-        compact_above_tokens=settings.compact_above_tokens,
         window_tokens=settings.window_tokens,
         epoch_tokens=settings.epoch_tokens,
         context_tokens=settings.context_tokens,
-        block_share=settings.block_share,
+        block_tokens=settings.context_tokens - recall,
+        recall_tokens_max=recall,
+        full_max_tokens=settings.full_max_tokens,
     )
 
 

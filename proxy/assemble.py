@@ -14,6 +14,7 @@ from types import MappingProxyType
 from memory_core.cues import speaker, stamp
 from memory_core.focus import excerpt, focused
 from memory_core.handoff import Section, neutral
+from proxy.lineage import Lineage
 from proxy.plan import Layout
 from proxy.wire import Message, new_message, with_text_after
 
@@ -163,44 +164,47 @@ def _line(run: Sequence[Quote]) -> str:
 
 def messages(
     sent: Sequence[Message],
-    places: Sequence[int],
+    lineage: Lineage,
     stored: Sequence[Message],
     layout: Layout,
     *,
     block: str,
     recall: str,
-    stored_turns: int,
     block_placement: str,
 ) -> list[bytes]:
-    """The messages to forward.
+    """The messages to forward, of a client that sent `sent`.
 
-    `sent` is the client's list with `places[i]` the index of its i-th turn. A thin client's earlier turns come from
-    the log: `stored_turns` of them, and `stored` are those from the cut on. `block_placement` is "message" (a system
-    message of its own) or "system" (after the last system message's text, for templates that take only one).
+    A thin client's earlier turns come from the log: `stored` are those from the cut on. `block_placement` is "message"
+    (a system message of its own) or "system" (after the last system message's text, for templates that take only one).
     """
-    first = _first_place(sent, places, layout.cut - stored_turns)
-    systems = [message.raw for message in sent[:first] if message.is_system]
+    held = len(lineage.stored)
+    first = _first_place(sent, lineage.places, layout.cut - held)
+    pinned = [sent[place] for place in sorted(lineage.pinned) if place < first]
     older = [message.raw for message in stored]
     window = [message.raw for message in sent[first:]]
-    if recall and layout.asked >= stored_turns:
-        place = places[layout.asked - stored_turns] - first
+    if recall and layout.asked >= held:
+        place = lineage.places[layout.asked - held] - first
         window[place] = with_text_after(window[place], recall)
     elif recall:
         place = layout.asked - layout.cut
         older[place] = with_text_after(older[place], recall)
-    return [*_with_block(systems, block, block_placement), *older, *window]
+    return [*_with_block(pinned, block, block_placement), *older, *window]
 
 
 def _first_place(sent: Sequence[Message], places: Sequence[int], turn: int) -> int:
-    """Where the window begins in the client's list; after its leading system messages if it begins in the log."""
+    """Where the window begins in the client's list; at its first turn if it begins in the log."""
     if turn > 0:
         return places[turn]
-    return next((place for place, message in enumerate(sent) if not message.is_system), len(sent))
+    return places[0] if places else len(sent)
 
 
-def _with_block(systems: list[bytes], block: str, placement: str) -> list[bytes]:
+def _with_block(pinned: Sequence[Message], block: str, placement: str) -> list[bytes]:
+    """What stands before the window: what is no turn, and the block."""
+    raw = [message.raw for message in pinned]
     if not block:
-        return systems
+        return raw
+    systems = [place for place, message in enumerate(pinned) if message.is_system]
     if placement == "system" and systems:
-        return [*systems[:-1], with_text_after(systems[-1], block)]
-    return [*systems, new_message("system", block)]
+        raw[systems[-1]] = with_text_after(raw[systems[-1]], block)
+        return raw
+    return [*raw, new_message("system", block)]

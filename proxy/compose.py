@@ -1,4 +1,4 @@
-"""From a chat request to the body that goes upstream: trace, count, plan, recollect, assemble.
+"""From a chat request to the body that goes upstream: locate, count, draft; guarded.
 
 Memory never breaks an answer: `compose` is the one guarded call. Whatever fails in it, or takes too long, the
 client's bytes go upstream unchanged and the composition says why.
@@ -10,17 +10,21 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
+from config.prices import Price
 from embedders import EmbedderError
 from memory_core.stores import StoreError
-from proxy import assemble
+from proxy.accounts import Prompts
 from proxy.claim import Claim
+from proxy.draft import Case, Draft, Drafter
+from proxy.identity import identity_of
 from proxy.lineage import Lineage, trace
+from proxy.meter import Meter
 from proxy.metrics import Metrics
 from proxy.options import Options
-from proxy.plan import Budget, Layout, plan
-from proxy.recollection import Recollection
+from proxy.plan import Budget, Layout
 from proxy.remember import Remember
-from proxy.tokens import MESSAGE_TOKENS, REPLY_TOKENS, TokenCounter
+from proxy.runs import RUN_TURNS, Runs
+from proxy.sampling import Shares
 from proxy.wire import ChatRequest, with_messages
 
 log = logging.getLogger(__name__)
@@ -35,72 +39,79 @@ class CatchingUpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """What goes upstream, and what is said of it. Token counts are 0 where memory failed before counting."""
+    """What goes upstream, and what is said of it. Token counts are 0 where memory failed before counting.
+
+    `share` as in sampling.py, `planned` is the compact prompt that did not go; `prompts` and `price` are for the bill.
+    """
 
     body: bytes
     mode: str = "passthrough"
     lineage: Lineage | None = None
+    tenant: str = ""
     full_tokens: int = 0
     sent_tokens: int = 0
-    epoch: int = 0
     phase: str = "initialization"
     error: str = ""
-    recalled: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Tokens of each turn, and of all that is no turn (system messages, tools, the reply's opening)."""
-
-    turns: list[int]
-    other: int
+    share: str = ""
+    draft: Draft | None = None
+    planned: Draft | None = None
+    prompts: Prompts | None = None
+    price: Price | None = None
 
     @property
-    def full(self) -> int:
-        """Of the whole history."""
-        return sum(self.turns) + self.other
+    def epoch(self) -> int:
+        """Counted from 1; 0 is passthrough."""
+        return self.draft.epoch.number if self.draft else 0
 
 
 class Composer:
-    """Everything about memory that a request meets. `mode` and `budget` are what clients may override."""
+    """Everything about memory that a request meets. `mode`, `budget` and its share for a block are what clients may
+    override."""
 
     def __init__(
         self,
         remember: Remember,
+        runs: Runs,
         claim: Claim,
-        counter: TokenCounter,
+        meter: Meter,
+        drafter: Drafter,
         metrics: Metrics,
         *,
         mode: str,
         budget: Budget,
-        block_placement: str,
+        block_share: float,
+        shares: Shares,
         memory_timeout_s: float,
         compact_timeout_s: float,
     ) -> None:
         self._remember = remember
+        self._runs = runs
         self._claim = claim
-        self._counter = counter
+        self._meter = meter
+        self._drafter = drafter
         self._metrics = metrics
         self._mode = mode
         self._budget = budget
-        self._block_placement = block_placement
+        self._block_share = block_share
+        self._shares = shares
         self._memory_timeout_s = memory_timeout_s
         self._compact_timeout_s = compact_timeout_s
         self._pending: set[asyncio.Task[Any]] = set()
         self._behind: set[str] = set()
         self._logged: set[str] = set()
 
-    async def compose(self, request: ChatRequest, options: Options) -> Composition:
-        """The body to forward; never raises."""
+    async def compose(self, request: ChatRequest, options: Options, at: float) -> Composition:
+        """The body to forward; `at` in unix seconds. Never raises."""
         mode = self._mode if options.mode is None else options.mode
         timeout_s = self._compact_timeout_s if mode == "compact" else self._memory_timeout_s
         unchanged = Composition(request.body)
         try:
             tenant = await self._claim.tenant(options.credential)
-            lineage = trace(request.messages, tenant, options.conversation)
-            unchanged = replace(unchanged, lineage=lineage)
+            with self._metrics.stage("trace"):
+                lineage = trace(request.messages, tenant, identity_of(options.conversation, request.fields))
+            unchanged = replace(unchanged, lineage=lineage, tenant=tenant.hex())
             self._hurry(mode, lineage)
-            work = self._with_memory(request, options, mode, unchanged)
+            work = self._with_memory(request, options, mode, unchanged, at)
             return await self._patiently(work, lineage.conversation, timeout_s)
         except Exception as error:  # the guard of "memory never breaks an answer"
             reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
@@ -150,92 +161,69 @@ class Composer:
             task.exception()
 
     async def _with_memory(
-        self, request: ChatRequest, options: Options, mode: str, unchanged: Composition
+        self, request: ChatRequest, options: Options, mode: str, unchanged: Composition, at: float
     ) -> Composition:
         assert unchanged.lineage is not None
         with self._metrics.stage("lineage"):
-            lineage = await self._remember.resume(unchanged.lineage)
+            lineage = await self._located(unchanged.lineage)
         with self._metrics.stage("count"):
-            count = await self._count(request, lineage)
-        budget = self._budget
-        if options.context_tokens is not None:
-            budget = replace(budget, context_tokens=options.context_tokens)
-        layout = plan(mode, lineage.roles, count.turns, count.other, budget)
+            measured = await self._meter.measure(request, lineage)
+        price = self._drafter.price(request)
+        case = Case(request, lineage, measured, mode, price, self._budget_of(options), at)
+        share = self._shares.of(lineage.conversation) if options.mode is None else ""
         whole = replace(
             unchanged,
             lineage=lineage,
-            full_tokens=count.full,
-            sent_tokens=count.full,
+            full_tokens=measured.full,
+            sent_tokens=measured.full,
             phase=self._remember.phase(lineage.conversation),
+            share=share,
+            prompts=Prompts(case.full, case.full),
+            price=price,
         )
-        if layout.is_compact:
-            compact = await self._compact(request, whole, count, layout, budget)
-            if compact.sent_tokens < whole.sent_tokens:
-                return compact
-        return await self._whole(request, whole)
+        draft = None if mode == "passthrough" or share == "holdout" else await self._drafter.draft(case)
+        if draft is None or share == "shadow":
+            return await self._whole(case, whole, draft)
+        return _compact(whole, case, draft)
 
-    async def _count(self, request: ChatRequest, lineage: Lineage) -> Count:
-        sent = await self._counter.messages(request.messages, request.model)
-        turns = [head.tokens for head in lineage.stored] + [sent[place] for place in lineage.places]
-        other = sum(tokens for tokens, message in zip(sent, request.messages, strict=True) if message.is_system)
-        tools = request.fields.get("tools")
-        if tools is not None:
-            other += await self._counter.payload(tools, request.model)
-        return Count(turns, other + REPLY_TOKENS)
+    async def _located(self, lineage: Lineage) -> Lineage:
+        """The lineage with what is stored before it: by its id, or by the run that a window of it repeats."""
+        if lineage.explicit:
+            return await self._remember.resume(lineage)
+        if lineage.length <= RUN_TURNS or await self._remember.knows(lineage.conversation):
+            return lineage
+        run = await self._runs.find(lineage)
+        if run is None or run.conversation == lineage.conversation:
+            return lineage
+        found = await self._remember.attach(lineage, run.conversation, run.end, at_least=RUN_TURNS)
+        return lineage if found is None else found
 
-    async def _whole(self, request: ChatRequest, whole: Composition) -> Composition:
+    def _budget_of(self, options: Options) -> Budget:
+        if options.context_tokens is None:
+            return self._budget
+        return self._budget.asked(options.context_tokens, self._block_share)
+
+    async def _whole(self, case: Case, whole: Composition, planned: Draft | None) -> Composition:
         """All of the history: the client's own bytes, or what the log holds in front of a thin client's."""
-        assert whole.lineage is not None
-        if not whole.lineage.is_thin:
+        if whole.prompts is not None and planned is not None:
+            prompts = replace(whole.prompts, planned=planned.outline)
+            whole = replace(whole, planned=planned, prompts=prompts)
+        elif whole.share == "shadow" and whole.prompts is not None:
+            whole = replace(whole, prompts=replace(whole.prompts, planned=whole.prompts.full))
+        if not case.lineage.is_thin:
             return whole
-        layout = Layout(0, whole.lineage.length - 1, 0)
-        return replace(whole, body=await self._body(request, whole.lineage, layout, "", ""))
+        layout = Layout(0, case.measured.asked)
+        forwarded = await self._drafter.messages(case.request, case.lineage, layout)
+        return replace(whole, body=with_messages(case.request, forwarded))
 
-    async def _compact(
-        self, request: ChatRequest, whole: Composition, count: Count, layout: Layout, budget: Budget
-    ) -> Composition:
-        assert whole.lineage is not None
-        with self._metrics.stage("recall"):
-            found = await self._remember.recollect(
-                whole.lineage, cut=layout.cut, asked=layout.asked, with_block=budget.block_tokens > 0
-            )
-        with self._metrics.stage("assemble"):
-            block, recall, added = self._render(found, layout, budget, request.model)
-            body = await self._body(request, whole.lineage, layout, block, recall.text)
-        return replace(
-            whole,
-            body=body,
-            mode="compact",
-            sent_tokens=sum(count.turns[layout.cut :]) + count.other + added,
-            epoch=layout.epoch,
-            phase=found.report.phase,
-            recalled=tuple((quote.turn, quote.chunk) for quote in recall.quotes),
-        )
 
-    def _render(
-        self, found: Recollection, layout: Layout, budget: Budget, model: str
-    ) -> tuple[str, assemble.Rendered, int]:
-        """Block, recall, and the tokens of both."""
-
-        def count(text: str) -> int:
-            return self._counter.text(text, model)
-
-        block = assemble.render_block(found.block, layout.cut, budget.block_tokens - MESSAGE_TOKENS, count)
-        block_tokens = count(block) + MESSAGE_TOKENS if block else 0
-        left = budget.context_tokens - block_tokens
-        recall = assemble.render_recall(found.quotes(left), left, count, found.sought)
-        return block, recall, block_tokens + count(recall.text)
-
-    async def _body(self, request: ChatRequest, lineage: Lineage, layout: Layout, block: str, recall: str) -> bytes:
-        stored = await self._remember.stored_messages(lineage, layout.cut)
-        forwarded = assemble.messages(
-            request.messages,
-            lineage.places,
-            stored,
-            layout,
-            block=block,
-            recall=recall,
-            stored_turns=len(lineage.stored),
-            block_placement=self._block_placement,
-        )
-        return with_messages(request, forwarded)
+def _compact(whole: Composition, case: Case, draft: Draft) -> Composition:
+    return replace(
+        whole,
+        body=draft.body,
+        mode="compact",
+        sent_tokens=draft.sent_tokens,
+        phase=draft.phase,
+        draft=draft,
+        prompts=Prompts(draft.outline, case.full),
+    )

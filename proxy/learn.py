@@ -12,10 +12,11 @@ from embedders import EmbedderError
 from memory_core.codec import MismatchError, StateCorruptionError
 from memory_core.stores import Store, StoreError
 from proxy.errors import ProxyError
-from proxy.ledger import Row, encode_row
-from proxy.lineage import Lineage
+from proxy.ledger import Row, encode_row, tallies
+from proxy.lineage import Lineage, extended
 from proxy.metrics import Metrics
 from proxy.remember import Remember
+from proxy.runs import Runs
 from proxy.wire import Message
 
 log = logging.getLogger(__name__)
@@ -25,19 +26,24 @@ LEARNING_ERRORS = (StoreError, StateCorruptionError, MismatchError, EmbedderErro
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a request leaves behind: its transcript (None if only the row counts), the answer, the ledger row."""
+    """What a request leaves behind: its transcript (None if only the row counts), the answer, the ledger row.
+
+    `tenant` (hexadecimal) is whose totals the row adds to.
+    """
 
     conversation: str
     lineage: Lineage | None
     answer: Message | None
     row: Row
+    tenant: str = ""
 
 
 class Learner:
     """Run `run()` as a task; `drain()` at the end."""
 
-    def __init__(self, remember: Remember, store: Store, metrics: Metrics, *, queue_max: int) -> None:
+    def __init__(self, remember: Remember, runs: Runs, store: Store, metrics: Metrics, *, queue_max: int) -> None:
         self._remember = remember
+        self._runs = runs
         self._store = store
         self._metrics = metrics
         self._queue: asyncio.Queue[tuple[Exchange, asyncio.Future[bool]]] = asyncio.Queue(queue_max)
@@ -97,14 +103,22 @@ class Learner:
             log.warning("%d exchanges were not learned before the end", self._unlearned)
         return self._unlearned
 
+    async def _record(self, exchange: Exchange) -> None:
+        row = exchange.row
+        totals = tallies(row, exchange.conversation, exchange.tenant)
+        await self._store.record(exchange.conversation, encode_row(row), row.at, totals)
+
     async def _learn(self, exchange: Exchange) -> bool | None:
         """One step: True if that was all, False if it failed, None if more is left."""
         try:
             with self._metrics.stage("learn"):
                 lineage, at = exchange.lineage, exchange.row.at
-                if lineage is not None and not await self._remember.learn(lineage, exchange.answer, at):
-                    return None
-                await self._store.record(exchange.conversation, encode_row(exchange.row), exchange.row.at)
+                if lineage is not None:
+                    if not await self._remember.learn(lineage, exchange.answer, at):
+                        return None
+                    if exchange.answer is not None:
+                        await self._runs.note(extended(lineage, exchange.answer))
+                await self._record(exchange)
         except LEARNING_ERRORS as error:
             self._metrics.learned.labels("failed").inc()
             log.warning("an exchange was not learned: %s", type(error).__name__)

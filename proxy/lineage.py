@@ -2,14 +2,22 @@
 
 Clients that resend their history are found by prefix: the first turn names the conversation, the chain of digests
 the place in it. Clients that give an explicit id may send only what is new; then their turns go on after the stored
-head. A client that gives an id and resends is recognised by its first turn standing at the stored root.
+head. A client that gives an id and resends is recognised by its first turn standing at the stored root. A client that
+drops or summarises its oldest turns sends a window: its end is stored, its beginning is not where it was.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from memory_core.transcript import Turn, chain, digest_of, root_digest
+from proxy.identity import Identity
 from proxy.wire import Message
+
+FRONT_MAX = 2
+"""So many messages in front of a window may be new to us: a summary of what was dropped, and its acknowledgement."""
+
+_AFTER_FRONT_MIN = 2
+"""Behind such a front so many turns at least must be the newest that are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,70 +34,108 @@ class Head:
 class Lineage:
     """The transcript of a request: `stored` turns that only the log holds, then the request's own `turns`.
 
-    `places[i]` is the index in the request's messages of `turns[i]`.
+    `digests` are those of all turns, `places[i]` is the index in the request's messages of `turns[i]`, `pinned` are
+    the indexes of what is no turn: system messages, and the `front` that a client put before its window.
+    `is_window`: the client left the stored turns out on purpose, so that its own messages are the whole prompt.
     """
 
     conversation: str
-    explicit: bool
+    identity: Identity
     root: bytes
     stored: tuple[Head, ...]
     turns: tuple[Turn, ...]
     places: tuple[int, ...]
+    digests: list[bytes]
+    pinned: tuple[int, ...] = ()
+    front: tuple[Turn, ...] = ()
+    is_window: bool = False
+
+    @property
+    def explicit(self) -> bool:
+        """The client named the conversation: what it sends follows the stored head."""
+        return self.identity.names
 
     @property
     def is_thin(self) -> bool:
-        """Nobody but us holds the turns before the request's own."""
-        return bool(self.stored)
-
-    @property
-    def digests(self) -> list[bytes]:
-        """Of all turns, from the first."""
-        return [head.digest for head in self.stored] + [turn.digest for turn in self.turns]
-
-    @property
-    def roles(self) -> list[str]:
-        """Of all turns, from the first."""
-        return [head.role for head in self.stored] + [turn.role for turn in self.turns]
+        """Nobody but us holds the turns before the request's own, and the prompt needs them."""
+        return bool(self.stored) and not self.is_window
 
     @property
     def length(self) -> int:
         """How many turns the transcript has."""
-        return len(self.stored) + len(self.turns)
+        return len(self.digests)
+
+    def role(self, place: int) -> str:
+        """Of the turn at `place` (from 0)."""
+        held = len(self.stored)
+        return self.stored[place].role if place < held else self.turns[place - held].role
 
 
-def trace(messages: Sequence[Message], tenant: bytes, explicit_id: str) -> Lineage:
-    """The lineage of a client that sent its whole history."""
+def trace(messages: Sequence[Message], tenant: bytes, identity: Identity) -> Lineage:
+    """The lineage of a client that sent its whole history: O(messages), the only part of ours that is."""
     places = tuple(place for place, message in enumerate(messages) if not message.is_system)
-    root = root_digest(tenant, explicit_id)
+    pinned = tuple(place for place, message in enumerate(messages) if message.is_system)
+    root = root_digest(tenant, identity.scope)
     turns = _linked(root, [messages[place] for place in places])
-    first = turns[0].digest if turns else root
-    return Lineage((root if explicit_id else first).hex(), bool(explicit_id), root, (), turns, places)
+    digests = [turn.digest for turn in turns]
+    conversation = root if identity.names or not digests else digests[0]
+    return Lineage(conversation.hex(), identity, root, (), turns, places, digests, pinned)
 
 
-def continued(lineage: Lineage, stored: Sequence[Head]) -> Lineage:
+def continued(lineage: Lineage, stored: Sequence[Head], digests: Sequence[bytes] = ()) -> Lineage:
     """The lineage of a client that named its conversation, given the turns stored of it.
 
+    `digests` are the stored turns' own, where the caller has them in a list: ten thousand are faster copied than read.
     Resent from the first turn on: as traced. Otherwise the request's turns follow the stored ones, less the overlap
     if the client repeats the newest of them (it keeps a window of its own).
     """
     if not stored or not lineage.turns or _is_resent(lineage, stored):
         return lineage
-    fingerprints = [turn.fingerprint for turn in lineage.turns]
-    repeated = _overlap([head.fingerprint for head in stored], fingerprints)
-    kept = tuple(stored[: len(stored) - repeated])
-    root = kept[-1].digest if kept else lineage.root
-    return Lineage(lineage.conversation, True, lineage.root, kept, relinked(root, lineage.turns), lineage.places)
+    front, repeated = _aligned(lineage, stored, at_least=_AFTER_FRONT_MIN)
+    follows = _following(lineage, stored[: len(stored) - repeated], front, digests)
+    return replace(follows, is_window=True) if front or lineage.identity.resends else follows
+
+
+def attached(
+    lineage: Lineage, conversation: str, stored: Sequence[Head], digests: Sequence[bytes], *, at_least: int
+) -> Lineage | None:
+    """The lineage as a window on another conversation, whose turns up to a run that it repeats are `stored`.
+
+    All that the client sent before its new turns must be the newest stored turns, `at_least` of them, but for a front.
+    """
+    front, repeated = _aligned(lineage, stored, at_least=at_least)
+    if repeated < at_least:
+        return None
+    follows = _following(lineage, stored[: len(stored) - repeated], front, digests)
+    return replace(follows, conversation=conversation, is_window=True)
 
 
 def extended(lineage: Lineage, answer: Message) -> Lineage:
     """The lineage with the upstream's answer as its newest turn."""
     parent = lineage.digests[-1] if lineage.length else lineage.root
-    return replace(lineage, turns=lineage.turns + _linked(parent, [answer]), places=(*lineage.places, -1))
+    added = _linked(parent, [answer])
+    return replace(
+        lineage,
+        turns=lineage.turns + added,
+        places=(*lineage.places, -1),
+        digests=[*lineage.digests, added[0].digest],
+    )
 
 
 def as_sent(lineage: Lineage) -> Lineage:
     """The lineage of the request's own turns alone, as `trace` gave it: to be continued from a newer head."""
-    return replace(lineage, stored=(), turns=relinked(lineage.root, lineage.turns))
+    turns = relinked(lineage.root, lineage.front + lineage.turns)
+    front = lineage.pinned[len(lineage.pinned) - len(lineage.front) :]
+    return replace(
+        lineage,
+        stored=(),
+        turns=turns,
+        places=front + lineage.places,
+        digests=[turn.digest for turn in turns],
+        pinned=lineage.pinned[: len(lineage.pinned) - len(lineage.front)],
+        front=(),
+        is_window=False,
+    )
 
 
 def relinked(parent: bytes, turns: Sequence[Turn]) -> tuple[Turn, ...]:
@@ -106,6 +152,21 @@ def tenant_of(key: bytes, credential: str) -> bytes:
     return digest_of(b"isocost tenant", key, credential.encode("utf-8", "surrogateescape"))
 
 
+def _following(lineage: Lineage, stored: Sequence[Head], front: int, digests: Sequence[bytes]) -> Lineage:
+    """The request's turns, but for a front of so many, after these stored ones."""
+    before = list(digests[: len(stored)]) if digests else [head.digest for head in stored]
+    own = relinked(stored[-1].digest if stored else lineage.root, lineage.turns[front:])
+    return replace(
+        lineage,
+        stored=tuple(stored),
+        turns=own,
+        places=lineage.places[front:],
+        digests=before + [turn.digest for turn in own],
+        pinned=lineage.pinned + lineage.places[:front],
+        front=lineage.turns[:front],
+    )
+
+
 def _is_resent(lineage: Lineage, stored: Sequence[Head]) -> bool:
     """The stored first turn followed by more, or all that is stored and nothing else.
 
@@ -115,6 +176,20 @@ def _is_resent(lineage: Lineage, stored: Sequence[Head]) -> bool:
     if lineage.turns[0].digest != stored[0].digest:
         return False
     return len(lineage.turns) > 1 or len(stored) == 1
+
+
+def _aligned(lineage: Lineage, stored: Sequence[Head], *, at_least: int) -> tuple[int, int]:
+    """The shortest front behind which the turns begin with the newest stored ones, and how many these are.
+
+    (0, 0) where nothing matches; behind a front `at_least` so many must.
+    """
+    sent = [turn.fingerprint for turn in lineage.turns]
+    newest = [head.fingerprint for head in stored[-len(sent) :]]
+    for front in range(min(FRONT_MAX, len(sent)) + 1):
+        repeated = _overlap(newest, sent[front:])
+        if repeated >= (at_least if front else 1):
+            return front, repeated
+    return 0, 0
 
 
 def _overlap(stored: Sequence[bytes], sent: Sequence[bytes]) -> int:

@@ -1,7 +1,7 @@
 """Stage timings and counters, for /metrics. One registry an application, so that two can live in one process."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -10,9 +10,10 @@ STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 
 
 class Metrics:
-    """The names are part of the outside: dashboards are built on them."""
+    """The names are part of the outside: dashboards are built on them. `clock` times the stages, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.registry = CollectorRegistry()
         registry = self.registry
         self._stage = Histogram(
@@ -32,6 +33,13 @@ class Metrics:
         self.tokens = Counter(
             "isocost_tokens", "Prompt tokens: of full history, and really sent", ["kind"], registry=registry
         )
+        self.price = Counter(
+            "isocost_price",
+            "Price of prompts in fresh input tokens: paid, and of cached full history (rival)",
+            ["kind"],
+            registry=registry,
+        )
+        self.epochs = Counter("isocost_epochs", "Epochs begun", ["why"], registry=registry)
         self.memory_errors = Counter(
             "isocost_memory_errors", "Requests that went through unchanged", ["reason"], registry=registry
         )
@@ -44,11 +52,11 @@ class Metrics:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage of a request."""
-        started = time.perf_counter()
+        started = self._clock()
         try:
             yield
         finally:
-            self._stage.labels(name).observe(time.perf_counter() - started)
+            self._stage.labels(name).observe(self._clock() - started)
 
     def render(self) -> bytes:
         """The Prometheus text format."""

@@ -4,7 +4,8 @@ read ─ parse ─ compose ─ upstream ─ relay ─ learn
 
 read      relay.py       the whole body, capped
 parse     wire.py        OpenAI JSON split into fields and messages; options.py reads x-isocost-*
-compose   compose.py     lineage ─ count ─ plan ─ recollect ─ assemble; guarded, never breaks an answer
+compose   compose.py     trace ─ locate ─ count ─ draft (draft.py: plan ─ recollect ─ assemble); guarded, never breaks
+                         an answer
 upstream  upstream.py    one call
 relay     relay.py       bytes to the client as they came, a copy to collect.py
 learn     learn.py       afterwards, in the background: the exchange into the log
@@ -18,11 +19,12 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
+from proxy.accounts import Accounts
 from proxy.collect import READABLE_ENCODINGS, Collector
 from proxy.compose import Composer, Composition
 from proxy.errors import ProxyError
 from proxy.learn import Exchange, Learner
-from proxy.ledger import Row, reported_tokens
+from proxy.ledger import Reported, Row, billed, reported
 from proxy.metrics import Metrics
 from proxy.options import read_options
 from proxy.relay import ClientGoneError, read_body, relay, send_error, until_gone
@@ -50,6 +52,7 @@ class ChatPipeline:
         composer: Composer,
         upstream: Upstream,
         learner: Learner,
+        accounts: Accounts,
         metrics: Metrics,
         *,
         body_bytes_max: int,
@@ -60,6 +63,7 @@ class ChatPipeline:
         self._composer = composer
         self._upstream = upstream
         self._learner = learner
+        self._accounts = accounts
         self._metrics = metrics
         self._body_bytes_max = body_bytes_max
         self._answer_bytes_max = answer_bytes_max
@@ -83,8 +87,9 @@ class ChatPipeline:
         with self._metrics.stage("parse"):
             request = parse(body)
             options = read_options(headers)
-        composition = await self._composer.compose(request, options)
-        outcome = Outcome(composition, request.model, time.perf_counter() - started, self._clock())
+        at = self._clock()
+        composition = await self._composer.compose(request, options, at)
+        outcome = Outcome(composition, request.model, time.perf_counter() - started, at)
         self._metrics.overhead.observe(outcome.overhead_s)
         try:
             response = await self._upstream.send(
@@ -117,24 +122,25 @@ class ChatPipeline:
             return None
         heard = collector is not None and status < 400 and (collector.complete or made.lineage.explicit)
         answer = collector.message() if collector is not None and heard else None
-        usage = collector.usage if collector is not None else {}
-        row = Row(
-            at=outcome.at,
-            turn=made.lineage.length,
-            model=outcome.model,
-            mode=made.mode,
-            full_tokens=made.full_tokens,
-            sent_tokens=made.sent_tokens,
-            overhead_ms=round(outcome.overhead_s * 1000, 3),
-            epoch=made.epoch,
-            phase=made.phase,
-            status=status,
-            reported_tokens=reported_tokens(usage),
-            error=made.error,
-            recalled=made.recalled,
-        )
+        said = reported(collector.usage if collector is not None else {})
+        row = self._row(outcome, status, said)
         learned = made.lineage if status < 400 else None
-        return self._learner.offer(Exchange(made.lineage.conversation, learned, answer, row))
+        return self._learner.offer(Exchange(made.lineage.conversation, learned, answer, row, made.tenant))
+
+    def _row(self, outcome: Outcome, status: int, said: Reported) -> Row:
+        """The ledger's row; what an upstream refused costs nothing."""
+        made = outcome.composition
+        row = written(outcome, status, said)
+        if made.lineage is None or made.prompts is None or made.price is None or status >= 400:
+            return row
+        bill = self._accounts.settle(made.lineage.conversation, outcome.model, made.price, made.prompts, outcome.at)
+        if said.tokens:
+            self._accounts.reported(outcome.model, made.sent_tokens, said.tokens)
+        self._metrics.price.labels("paid").inc(bill.sent.price)
+        self._metrics.price.labels("rival").inc(bill.rival.price)
+        if row.why:
+            self._metrics.epochs.labels(row.why).inc()
+        return billed(row, bill, made.price)
 
     async def acknowledged(self, done: asyncio.Future[bool]) -> None:
         """Wait, within a bound, until a turn that nobody else holds is in the log."""
@@ -166,6 +172,32 @@ class _Reading:
         lineage = self._outcome.composition.lineage
         if done is not None and lineage is not None and lineage.explicit:
             await self._pipeline.acknowledged(done)
+
+
+def written(outcome: Outcome, status: int, said: Reported) -> Row:
+    """The ledger's row of a request, but for what it cost."""
+    made = outcome.composition
+    return Row(
+        at=outcome.at,
+        turn=made.lineage.length if made.lineage is not None else 0,
+        model=outcome.model,
+        mode=made.mode,
+        full_tokens=made.full_tokens,
+        sent_tokens=made.sent_tokens,
+        overhead_ms=round(outcome.overhead_s * 1000, 3),
+        epoch=made.epoch,
+        phase=made.phase,
+        status=status,
+        reported_tokens=said.tokens,
+        reported_cached_tokens=said.cached,
+        reported_written_tokens=said.written,
+        error=made.error,
+        recalled=made.draft.recalled if made.draft else (),
+        why=made.draft.why if made.draft else "",
+        cut=made.draft.epoch.cut if made.draft else 0,
+        share=made.share,
+        planned_tokens=made.planned.sent_tokens if made.planned else 0,
+    )
 
 
 def report(outcome: Outcome) -> Headers:

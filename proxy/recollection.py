@@ -1,14 +1,28 @@
 """What memory has for one request: sections for the block, memories for the recall, and these as quotations."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from embedders import Vectors
 from memory_core.cues import stamp
 from memory_core.focus import excerpt, focused
 from memory_core.handoff import Section
 from memory_core.recall import Memory
 from memory_core.update import Report
 from proxy.assemble import Quote
+
+_NOUNS = {
+    "image_url": "image",
+    "input_image": "image",
+    "input_audio": "audio",
+    "audio_url": "audio",
+    "video_url": "video",
+    "file": "file",
+}
+"""What stands for a part of a message that holds no text (wire.py), and what it is."""
+
+_NAMED = re.compile(rf"^\[({'|'.join(_NOUNS)})\]$", re.MULTILINE)
 
 EXCERPT_SHARE = 1 / 16
 """Of the budget: of a message too long for one memory no part takes more, but for the sentences that the question is
@@ -19,6 +33,16 @@ CHARS_PER_TOKEN = 4
 
 WHOLE_BEST = 1
 """The best of all is quoted whole, however long: it is the likeliest answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The turn at `asked` (from 0): its text and vector [d], and what it would do to the state before it."""
+
+    asked: int
+    text: str
+    vector: Vectors
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +70,12 @@ class Recollection:
             date = stamp(text).strip(" []") if begin + start else ""
             is_excerpt = end - start < len(piece)
             words = excerpt(piece, start, end) if is_excerpt else piece
-            yield Quote(memory.turn, memory.chunk, role, words, date, is_excerpt)
+            yield Quote(memory.turn, memory.chunk, role, quotable(words), date, is_excerpt)
+
+
+def quotable(text: str) -> str:
+    """A text as it is quoted: what it only names is said not to be there.
+
+    Not part of a message's text itself, since memories are spans of that in logs that are stored.
+    """
+    return _NAMED.sub(lambda found: f"[{_NOUNS[found[1]]}, not sent again]", text)

@@ -6,14 +6,11 @@ turn and from the embedder where it does not. A fork cuts the fold back and grow
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import numpy as np
-
-from embedders import Embedder, Vectors
+from embedders import Embedder
 from memory_core.chunking import chunks, piece_ends
-from memory_core.codec import Record, decode_record, decode_state, encode_record, encode_state
-from memory_core.cues import without_stamp
+from memory_core.codec import Record, decode_state, encode_record, encode_state
 from memory_core.ellipsis import CONTEXT_TURNS, Said
 from memory_core.facts import Facts, folded, standing
 from memory_core.focus import sought
@@ -25,26 +22,23 @@ from memory_core.state import Capacities
 from memory_core.stores import Entry, Snapshot, Store, StoreError
 from memory_core.transcript import Turn
 from memory_core.update import update
+from proxy.catch_up import BLOCK_TURNS, CatchUp
+from proxy.embed import embed_question
 from proxy.hot import Hot, HotCache
 from proxy.leaning import Leaning
-from proxy.lineage import Head, Lineage, as_sent, continued, extended
+from proxy.lineage import Lineage, as_sent, attached, continued, extended
 from proxy.log_reader import LogReader, own_turns
-from proxy.recollection import Recollection
-from proxy.wire import Message, read_message
-
-QUERY_CHUNKS_MAX = 4
-"""A question longer than this is searched by its first and last chunks: that is where it is asked."""
+from proxy.recollection import Question, Recollection
+from proxy.wire import Message
 
 RECALLED_MAX = 160
 """Candidates handed to assembly; more than any sane budget holds."""
 
-_BLOCK_TURNS = 64
-"""How many turns are looked up in one go, from log or embedder; the event loop gets a breath between two."""
-
-_TEXTS_PER_CALL = 16
-
 LEARNED_TURNS_MAX = 32
 """New turns that one call of `learn` takes."""
+
+_NEAR_TURNS = 512
+"""A client's window ends so near to the end of what is hot, or the store is asked."""
 
 _BUSY_WAIT_S = 0.05
 _SAVE_TRIES = 5
@@ -66,7 +60,7 @@ class Remember:
         self._store = store
         self._log = LogReader(store, embedder.name)
         self._embedder = embedder
-        self._count = count
+        self._catch_up = CatchUp(store, self._log, embedder, count, leaning)
         self._leaning = leaning
         self._hot = HotCache(
             lambda: Fold(embedder.dimension, capacities, auto_anchor=leaning.auto_anchor), bytes_max=cache_bytes_max
@@ -78,9 +72,38 @@ class Remember:
             return lineage
         hot = self._hot.of(lineage.conversation)
         async with hot.lock:
-            await self._refresh(hot, lineage.conversation)
+            await self._catch_up.with_head(hot, lineage.conversation)
             self._hot.account(lineage.conversation, hot)
-            return continued(lineage, hot.heads)
+            return continued(lineage, hot.heads, hot.fold.digests)
+
+    async def knows(self, conversation: str) -> bool:
+        """It is hot or stored."""
+        hot = self._hot.peek(conversation)
+        return (hot is not None and hot.fold.turns > 0) or await self._store.load(conversation) is not None
+
+    async def attach(self, lineage: Lineage, conversation: str, end: bytes, *, at_least: int) -> Lineage | None:
+        """The lineage as a window on the conversation's turns up to the one with digest `end`; None if it is none.
+
+        `at_least` so many turns must be the same.
+        """
+        hot = self._hot.of(conversation)
+        async with hot.lock:
+            if end not in hot.fold.digests[-_NEAR_TURNS:]:
+                await self._catch_up.with_stored(hot, conversation, await self._store.path(conversation, end))
+                self._hot.account(conversation, hot)
+            turns = next((turn for turn in range(hot.fold.turns, 0, -1) if hot.fold.digests[turn - 1] == end), 0)
+            return attached(lineage, conversation, hot.heads[:turns], hot.fold.digests, at_least=at_least)
+
+    async def question(self, lineage: Lineage, asked: int) -> Question:
+        """The turn at `asked` (from 0) as a question to what was said before it."""
+        text = await self._log.text(lineage, asked)
+        vector = await embed_question(self._embedder, text)
+        hot = self._hot.of(lineage.conversation)
+        async with hot.lock:
+            await self._ready(hot, lineage, asked)
+            before = hot.fold.state_at(asked)
+        _, report = update(before, vector, 0.0, is_input=True)
+        return Question(asked, text, vector, report)
 
     def phase(self, conversation: str) -> str:
         """The phase that was last seen of a conversation that is hot; "initialization" of any other."""
@@ -88,22 +111,23 @@ class Remember:
         similarities = hot.fold.state_at(hot.fold.turns).similarities if hot else ()
         return phase(similarities, 0.0)
 
-    async def recollect(self, lineage: Lineage, *, cut: int, asked: int, with_block: bool = True) -> Recollection:
-        """The memory of the first `cut` turns for the question in turn `asked` (counted from 0).
+    async def recollect(
+        self, lineage: Lineage, question: Question, *, cut: int, with_block: bool = True
+    ) -> Recollection:
+        """The memory of the first `cut` turns for a question.
 
         Without a block what the turns stated is not read.
         """
-        question = await self._log.text(lineage, asked)
-        vector = await self._query_vector(question)
+        asked = question.asked
         hot = self._hot.of(lineage.conversation)
         async with hot.lock:
-            await self._catch_up(hot, lineage, asked)
+            await self._ready(hot, lineage, asked)
             before = hot.fold.state_at(asked)
             recalled = rank(
                 hot.fold.index,
                 before,
-                question,
-                vector,
+                question.text,
+                question.vector,
                 turns=cut,
                 limit=RECALLED_MAX,
                 bias=self._leaning.bias_at(before, hot.fold.index),
@@ -112,10 +136,9 @@ class Remember:
             )
             block = standing(await self._facts(hot, lineage, cut)) if with_block else ()
             spanned = tuple((memory, hot.fold.index.span(memory.turn, memory.chunk)) for memory in recalled)
-            wanted = sought(hot.fold.index, hot.fold.index.memories(cut), question)
-        _, report = update(before, vector, 0.0, is_input=True)
+            wanted = sought(hot.fold.index, hot.fold.index.memories(cut), question.text)
         texts = await self._log.texts(lineage, {memory.turn for memory in recalled})
-        return Recollection(block, spanned, texts, wanted, report)
+        return Recollection(block, spanned, texts, wanted, question.report)
 
     async def stored_messages(self, lineage: Lineage, start: int) -> list[Message]:
         """The turns from `start` (from 0) on that only the log holds, as messages."""
@@ -143,8 +166,8 @@ class Remember:
         for _ in range(_SAVE_TRIES):
             current = lineage
             if lineage.explicit:
-                await self._refresh(hot, lineage.conversation)
-                current = continued(as_sent(lineage), hot.heads)
+                await self._catch_up.with_head(hot, lineage.conversation)
+                current = continued(as_sent(lineage), hot.heads, hot.fold.digests)
             whole = extended(current, answer) if answer is not None else current
             reached = min(hot.stored, hot.fold.shared(whole.digests))
             turns = min(whole.length, reached + LEARNED_TURNS_MAX)
@@ -154,7 +177,7 @@ class Remember:
 
     async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: bool) -> bool:
         """Bring the log to the first `until` turns of the lineage; False if someone else moved its head."""
-        await self._catch_up(hot, lineage, until)
+        await self._ready(hot, lineage, until)
         hot.cut(hot.fold.shared(lineage.digests))
         first = min(hot.stored, until)
         turns = own_turns(lineage, first)[: until - first]
@@ -187,43 +210,9 @@ class Remember:
         decode_state(snapshot.state, self._embedder.name)  # raises: what a newer isocost wrote is not overwritten
         return snapshot.version
 
-    async def _refresh(self, hot: Hot, conversation: str) -> None:
-        """Bring `hot` to the stored head, which another process may have moved."""
-        snapshot = await self._store.load(conversation)
-        if snapshot is None:
-            hot.cut(0)
-            hot.version = 0
-            return
-        hot.version = snapshot.version
-        if hot.fold.turns and hot.fold.digests[-1] == snapshot.digest:
-            return
-        decode_state(snapshot.state, self._embedder.name)
-        digests = await self._store.path(conversation, snapshot.digest)
-        hot.cut(hot.fold.shared(digests))
-        for start in range(hot.fold.turns, len(digests), _BLOCK_TURNS):
-            block = digests[start : start + _BLOCK_TURNS]
-            for digest, record in zip(block, await self._log.records(conversation, block), strict=True):
-                self._fold_record(hot, digest, record)
-            hot.stored = hot.fold.turns
-            await asyncio.sleep(0)
-
-    async def _catch_up(self, hot: Hot, lineage: Lineage, turns: int) -> None:
+    async def _ready(self, hot: Hot, lineage: Lineage, turns: int) -> None:
         """Make `hot` hold at least the first `turns` turns of the lineage, and nothing else before them."""
-        digests = lineage.digests
-        shared = hot.fold.shared(digests)
-        if shared < turns:
-            hot.cut(shared)
-        while hot.fold.turns < turns:
-            start = hot.fold.turns
-            wanted = digests[start : min(turns, start + _BLOCK_TURNS)]
-            payloads = await self._store.read(lineage.conversation, wanted)
-            known = next((place for place, payload in enumerate(payloads) if payload is None), len(payloads))
-            for digest, payload in zip(wanted[:known], payloads, strict=False):
-                self._fold_record(hot, digest, decode_record(payload or b"", self._embedder.name))
-            if hot.stored == start:
-                hot.stored += known
-            await self._embed_turns(hot, own_turns(lineage, start + known)[: len(wanted) - known])
-            await asyncio.sleep(0)
+        await self._catch_up.with_lineage(hot, lineage, turns)
         self._hot.account(lineage.conversation, hot)
 
     async def _context(self, hot: Hot, lineage: Lineage, asked: int) -> list[Said]:
@@ -237,37 +226,11 @@ class Remember:
         """What the first `turns` turns stated; read since the last epoch's cut, in a thread, as a text takes its ms."""
         facts = hot.facts.nearest(turns)
         while facts.turns < turns:
-            until = min(turns, facts.turns + _BLOCK_TURNS)
+            until = min(turns, facts.turns + BLOCK_TURNS)
             said = await self._log.texts(lineage, set(range(facts.turns + 1, until + 1)))
             facts = await asyncio.to_thread(folded, facts, until, said)
         hot.facts.keep(facts)
         return facts
-
-    async def _embed_turns(self, hot: Hot, turns: Sequence[Turn]) -> None:
-        pieces = [chunks(turn.text) for turn in turns]
-        vectors = await self._embed([without_stamp(piece) for turn in pieces for piece in turn])
-        start = 0
-        for turn, texts in zip(turns, pieces, strict=True):
-            rows = quantise(vectors[start : start + len(texts)])
-            is_input = turn.role == "user"
-            salience = self._leaning.salience(turn.text, rows) if is_input else 0.0
-            hot.fold.append(turn.digest, rows, texts, is_input=is_input, salience=salience)
-            message = read_message(turn.message)
-            hot.heads.append(Head(turn.role, turn.fingerprint, turn.digest, self._count(message)))
-            start += len(texts)
-
-    async def _embed(self, texts: Sequence[str]) -> Vectors:
-        """In small calls, so that a question of another conversation waits for one of them and not for all."""
-        parts = [texts[start : start + _TEXTS_PER_CALL] for start in range(0, len(texts), _TEXTS_PER_CALL)]
-        found = [await self._embedder.embed(part) for part in parts]
-        return np.concatenate(found) if found else np.zeros((0, self._embedder.dimension), np.float32)
-
-    def _fold_record(self, hot: Hot, digest: bytes, record: Record) -> None:
-        is_input, rows = record.role == "user", record.rows()
-        salience = self._leaning.salience(record.text, rows) if is_input else 0.0
-        hot.fold.append(digest, rows, record.pieces(), is_input=is_input, meta=record.meta, salience=salience)
-        message = read_message(record.message)
-        hot.heads.append(Head(record.role, message.fingerprint, digest, self._count(message)))
 
     def _payload(self, hot: Hot, seq: int, turn: Turn, at: float, answered: bool) -> bytes:
         index = hot.fold.index
@@ -276,10 +239,3 @@ class Remember:
         said, name, packed = (turn.role, turn.text, turn.message), self._embedder.name, quantise(rows).tobytes()
         ends = piece_ends(chunks(turn.text))
         return encode_record(Record(*said, name, index.dimension, packed, at, {"source": source}, ends))
-
-    async def _query_vector(self, question: str) -> Vectors:
-        pieces = chunks(without_stamp(question))
-        if len(pieces) > QUERY_CHUNKS_MAX:
-            pieces = pieces[: QUERY_CHUNKS_MAX // 2] + pieces[-QUERY_CHUNKS_MAX // 2 :]
-        total = (await self._embedder.embed(pieces)).sum(axis=0)
-        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12), np.float32)

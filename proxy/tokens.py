@@ -116,15 +116,16 @@ class TokenCounter:
         self._cached_max = cached_max
         self._counts: OrderedDict[tuple[str, bytes], int] = OrderedDict()
         self._loaded: set[str] = set()
-        self._encoding = lru_cache(maxsize=1_024)(self._find_encoding)
+        self.encoding = lru_cache(maxsize=1_024)(self._find_encoding)
+        """The name of the encoding that counts for a model."""
 
     def text(self, text: str, model: str = "") -> int:
         """Tokens of a text; not cached, so for short ones."""
-        return _count(load_encoding(self._encoding(model)), text)
+        return _count(load_encoding(self.encoding(model)), text)
 
     def message(self, message: Message, model: str = "") -> int:
         """Tokens of one message; in o200k if no model is named."""
-        encoding = self._encoding(model)
+        encoding = self.encoding(model)
         known = self._known(encoding, [message])
         if not known:
             known = {message.fingerprint: _count_all(encoding, [message])[0]}
@@ -133,7 +134,7 @@ class TokenCounter:
 
     async def messages(self, messages: Sequence[Message], model: str) -> list[int]:
         """Tokens of each message, counting only those not counted before; long texts in a thread."""
-        encoding = self._encoding(model)
+        encoding = self.encoding(model)
         counts = self._known(encoding, messages)
         new = {m.fingerprint: m for m in messages if m.fingerprint not in counts}
         unloaded = encoding not in self._loaded

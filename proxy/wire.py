@@ -71,10 +71,11 @@ def parse(body: bytes) -> ChatRequest:
     return ChatRequest(body, fields, messages, _text_field(fields, "model"), fields.get("stream") == b"true")
 
 
-def with_messages(request: ChatRequest, messages: Sequence[bytes]) -> bytes:
-    """The request's body with other messages; all other fields byte for byte, in their order."""
+def with_messages(request: ChatRequest, messages: Sequence[bytes], **added: str) -> bytes:
+    """The request's body with other messages; all other fields byte for byte, in their order, then those `added`."""
     replaced = b"[" + b",".join(messages) + b"]"
     fields = {name: replaced if name == "messages" else value for name, value in request.fields.items()}
+    fields |= {name: _encode(value) for name, value in added.items() if name not in fields}
     return b"{" + b",".join(_encode(name) + b":" + value for name, value in fields.items()) + b"}"
 
 
@@ -102,7 +103,7 @@ def read_message(raw: bytes) -> Message:
 def as_resent(answer: Mapping[str, Any]) -> bytes:
     """An upstream's answer in the form in which clients send it back: what is empty is left out."""
     kept = {name: value for name, value in answer.items() if name in _CANONICAL and value not in _EMPTY}
-    return _encode({"role": "assistant", "content": None, **kept})
+    return _encode({"role": "assistant", "content": None if kept else "", **kept})
 
 
 def _split(body: bytes) -> tuple[dict[str, bytes], list[bytes]]:
@@ -161,6 +162,8 @@ def _read(raw: bytes, param: str) -> Message:
     try:
         text = _readable(_text_of(fields))
         said = {name: _plain(_essence(name, fields[name])) for name in _CANONICAL if name in fields}
+        if role == "assistant":
+            said["content"] = _unthought(said.get("content"))
         canonical = {name: value for name, value in said.items() if value not in _EMPTY}
         fingerprint = digest_of(role.encode(), _encode_sorted(canonical))
     except RecursionError:
@@ -172,6 +175,8 @@ _CANONICAL = ("content", "tool_calls", "tool_call_id", "name", "function_call", 
 """What a message says. Reasoning is left out: clients strip it or not, and it must not fork a conversation."""
 
 _EMPTY: tuple[object, ...] = (None, "", [])
+
+_THOUGHT = ("<think>", "</think>")
 
 _ESSENTIAL = {
     "tool_calls": ("id", "type", "function", "custom"),
@@ -203,6 +208,13 @@ def _encode(value: Mapping[str, Any] | str) -> bytes:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate: only escapes can carry it
         return json.dumps(value).encode()
+
+
+def _unthought(content: Any) -> Any:
+    """An answer without the reasoning that some models write in front of it: clients strip it or not."""
+    if isinstance(content, str) and content.startswith(_THOUGHT[0]) and _THOUGHT[1] in content:
+        return content.partition(_THOUGHT[1])[2].strip()
+    return content
 
 
 def _essence(name: str, value: Any) -> Any:

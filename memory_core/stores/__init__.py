@@ -9,9 +9,18 @@ idempotent, two writers cannot disagree, and a fork is simply a second child of 
 Not chosen: one list a branch, which copies or chains logs at every regenerate.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+KINDS = ("conversation", "model", "tenant", "day")
+"""What totals are kept by."""
+
+NAMES_MAX = 10_000
+"""Names of one kind; further ones are counted as OTHER. Conversations are not bounded: they are there to be deleted."""
+
+OTHER = "(other)"
 
 
 class StoreError(Exception):
@@ -54,6 +63,24 @@ class ConversationSummary:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a ledger row adds to one total: `kind` is one of KINDS, `name` any string, `amounts` by field."""
+
+    kind: str
+    name: str
+    amounts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of all tallies of one kind and name, field by field; `at` is the newest row's (unix seconds)."""
+
+    name: str
+    amounts: Mapping[str, float]
+    at: float
+
+
 class Store(Protocol):
     """Everything is partitioned by `conversation`, an opaque id that already holds the tenant.
 
@@ -83,6 +110,14 @@ class Store(Protocol):
         """
         ...
 
+    async def note(self, conversation: str, name: bytes) -> bytes | None:
+        """What was last written under `name`, or None."""
+        ...
+
+    async def set_note(self, conversation: str, name: bytes, value: bytes) -> None:
+        """Write a few bytes under `name`; the last writer wins. For what points into the log, not for what is said."""
+        ...
+
     async def load(self, conversation: str) -> Snapshot | None:
         """The newest snapshot, or None."""
         ...
@@ -91,8 +126,13 @@ class Store(Protocol):
         """Store `snapshot` if the stored version is `snapshot.version - 1`; False if someone was first."""
         ...
 
-    async def record(self, conversation: str, row: bytes, at: float) -> None:
-        """Append a ledger row (opaque bytes; `at` in unix seconds)."""
+    async def record(self, conversation: str, row: bytes, at: float, totals: Sequence[Tally] = ()) -> None:
+        """Append a ledger row (opaque bytes; `at` in unix seconds) and add what it counts to the totals.
+
+        Raises ValueError, with nothing written, for an amount that is not finite or a kind that is not in KINDS.
+        SQLite writes row and totals in one transaction. Redis is sent them at once, the row first: only if the
+        link breaks in between may a row stand whose totals lack it.
+        """
         ...
 
     async def rows(self, conversation: str, limit: int) -> list[bytes]:
@@ -103,13 +143,45 @@ class Store(Protocol):
         """The `limit` conversations with the newest ledger rows, newest first; ties by id."""
         ...
 
+    async def totals(self, kind: str, limit: int) -> list[Total]:
+        """The `limit` totals of this kind with the newest rows, newest first; ties by name.
+
+        Sums are float additions in the order of arrival. Of a kind, conversations excepted, no more than NAMES_MAX
+        names are told apart, since clients name models; what came under a further one stands as OTHER, beside them.
+        """
+        ...
+
     async def delete(self, conversation: str) -> None:
-        """Forget the conversation: log, snapshot and ledger."""
+        """Forget the conversation: log, snapshot, ledger, and the total of kind "conversation" with its name.
+
+        What it added to a model, tenant or day stays: sums hold no content, and what was spent was spent.
+        """
         ...
 
     async def aclose(self) -> None:
         """Finish what was accepted and release everything. Calling it twice is harmless."""
         ...
+
+
+def checked(totals: Sequence[Tally]) -> list[Tally]:
+    """The same with amounts of type float; raises ValueError for a kind not in KINDS or an amount not finite."""
+    return [Tally(_kind(t.kind), t.name, {f: _finite(f, amount) for f, amount in t.amounts.items()}) for t in totals]
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"no totals are kept by {kind!r}, only by {', '.join(KINDS)}")
+    return kind
+
+
+def _finite(field: str, amount: float) -> float:
+    try:
+        plain = float(amount)  # numpy's own would reach Redis as "np.float64(1.0)"
+    except OverflowError:  # an integer can be larger than any float
+        plain = math.inf
+    if not math.isfinite(plain):
+        raise ValueError(f"{field} adds {plain}: a total can take up finite amounts only")
+    return plain
 
 
 async def open_store(url: str, timeout_s: float = 2.0) -> Store:

@@ -1,14 +1,6 @@
 """The shared store, for several replicas of the proxy: Redis alone, behind Sentinel or as a cluster.
 
-Keys of one conversation share a hash tag, so that a script over them is legal in a cluster:
-
-    isocost:{conversation}:log        hash, digest -> payload
-    isocost:{conversation}:parents    hash, digest -> parent + seq, so that walking reads no payload
-    isocost:{conversation}:snapshot   hash, version / digest / seq / state
-    isocost:{conversation}:ledger     list of rows, the newest `rows_max`
-    isocost:{conversation}:recorded   how many rows were ever recorded
-    isocost:conversations             sorted set, id by minus the time of its newest row
-    isocost:pins, isocost:format      what was set once
+What lies under which key is told in redis_keys.py.
 
 No key expires: nothing is forgotten that nobody deleted. Run Redis with `maxmemory-policy noeviction` and an
 append-only file; with another policy it is Redis that forgets.
@@ -16,18 +8,28 @@ append-only file; with another policy it is Redis that forgets.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from memory_core.stores import ConversationSummary, Entry, Snapshot, StoreError, StoreMismatchError
+from memory_core.stores import (
+    NAMES_MAX,
+    ConversationSummary,
+    Entry,
+    Snapshot,
+    StoreError,
+    StoreMismatchError,
+    Tally,
+    Total,
+    checked,
+)
+from memory_core.stores.redis_keys import CONVERSATIONS, FORMAT_KEY, PARTS, PINS, listing_key, part_key, total_key
 from memory_core.stores.redis_link import RedisLink, connect, place
+from memory_core.stores.redis_totals import additions
 
 T = TypeVar("T")
 
 FORMAT = b"1"
 ENTRIES_PER_CALL = 512  # of about 1 kB: no reply or script holds Redis for more than a few ms
 LINKS_PER_CALL = 1000
-
-CONVERSATIONS, PINS, FORMAT_KEY = "isocost:conversations", "isocost:pins", "isocost:format"
 
 # Scripts go as text each time: 300 bytes, against the NOSCRIPT round after every restart and fail-over.
 APPEND = """
@@ -53,9 +55,10 @@ return links"""
 class RedisStore:
     """The store protocol on Redis 6.2 or newer. `rows_max` bounds each conversation's ledger, oldest rows first."""
 
-    def __init__(self, link: RedisLink, *, rows_max: int = 20_000) -> None:
+    def __init__(self, link: RedisLink, *, rows_max: int = 20_000, names_max: int = NAMES_MAX) -> None:
         self._link = link
         self._rows_max = rows_max
+        self._names_max = names_max
 
     @classmethod
     async def open(
@@ -64,6 +67,7 @@ class RedisStore:
         timeout_s: float = 2.0,
         *,
         rows_max: int = 20_000,
+        names_max: int = NAMES_MAX,
         clock: Callable[[], float] = time.monotonic,
     ) -> "RedisStore":
         """Connect and see that the format is ours; raises StoreError, StoreMismatchError.
@@ -77,7 +81,7 @@ class RedisStore:
         except BaseException:
             await link.aclose()
             raise
-        return cls(link, rows_max=rows_max)
+        return cls(link, rows_max=rows_max, names_max=names_max)
 
     async def pin(self, name: str, value: bytes) -> bytes:
         async def work() -> bytes:
@@ -88,7 +92,7 @@ class RedisStore:
 
     async def append(self, conversation: str, entries: Sequence[Entry]) -> None:
         """See the protocol. Parents go first, 512 entries a round trip: what a failure leaves is a sound log."""
-        log, parents = _key(conversation, "log"), _key(conversation, "parents")
+        log, parents = part_key(conversation, "log"), part_key(conversation, "parents")
 
         async def work() -> None:
             for chunk in _chunks(entries):
@@ -98,13 +102,13 @@ class RedisStore:
         await self._link.call(work)
 
     async def known(self, conversation: str, digests: Sequence[bytes]) -> list[bool]:
-        return [link is not None for link in await self._fetch(_key(conversation, "parents"), digests)]
+        return [link is not None for link in await self._fetch(part_key(conversation, "parents"), digests)]
 
     async def read(self, conversation: str, digests: Sequence[bytes]) -> list[bytes | None]:
-        return await self._fetch(_key(conversation, "log"), digests)
+        return await self._fetch(part_key(conversation, "log"), digests)
 
     async def path(self, conversation: str, digest: bytes) -> list[bytes]:
-        parents = _key(conversation, "parents")
+        parents = part_key(conversation, "parents")
 
         async def work() -> list[bytes]:
             found: list[bytes] = []
@@ -126,31 +130,44 @@ class RedisStore:
 
         return await self._link.call(work)
 
+    async def note(self, conversation: str, name: bytes) -> bytes | None:
+        key = part_key(conversation, "notes")
+        found: bytes | None = await self._link.call(lambda: self._link.ask("HGET", key, name))
+        return found
+
+    async def set_note(self, conversation: str, name: bytes, value: bytes) -> None:
+        key = part_key(conversation, "notes")
+        await self._link.call(lambda: self._link.ask("HSET", key, name, value))
+
     async def load(self, conversation: str) -> Snapshot | None:
-        key = _key(conversation, "snapshot")
+        key = part_key(conversation, "snapshot")
         fields = await self._link.call(lambda: self._link.ask("HMGET", key, "version", "digest", "seq", "state"))
         version, digest, seq, state = fields
         return None if version is None else Snapshot(int(version), digest, int(seq), state)
 
     async def save(self, conversation: str, snapshot: Snapshot) -> bool:
-        key, s = _key(conversation, "snapshot"), snapshot
+        key, s = part_key(conversation, "snapshot"), snapshot
         won = await self._link.call(lambda: self._link.ask("EVAL", SAVE, 1, key, s.version, s.digest, s.seq, s.state))
         return bool(won)
 
-    async def record(self, conversation: str, row: bytes, at: float) -> None:
-        ledger = _key(conversation, "ledger")
-        commands = (
-            ("RPUSH", ledger, row),
-            ("LTRIM", ledger, -self._rows_max, -1),
-            ("INCR", _key(conversation, "recorded")),
-            ("ZADD", CONVERSATIONS, "LT", -at, conversation),
-        )
-        await self._link.call(lambda: self._link.pipe(*commands))
+    async def record(self, conversation: str, row: bytes, at: float, totals: Sequence[Tally] = ()) -> None:
+        ledger, tallies = part_key(conversation, "ledger"), checked(totals)
+
+        async def work() -> None:
+            await self._link.pipe(
+                ("RPUSH", ledger, row),
+                ("LTRIM", ledger, -self._rows_max, -1),
+                ("INCR", part_key(conversation, "recorded")),
+                ("ZADD", CONVERSATIONS, "LT", -at, conversation),
+                *additions(tallies, at, names_max=self._names_max),
+            )
+
+        await self._link.call(work)
 
     async def rows(self, conversation: str, limit: int) -> list[bytes]:
         if limit <= 0:
             return []
-        key = _key(conversation, "ledger")
+        key = part_key(conversation, "ledger")
         return list(await self._link.call(lambda: self._link.ask("LRANGE", key, -limit, -1)))
 
     async def conversations(self, limit: int) -> list[ConversationSummary]:
@@ -158,37 +175,53 @@ class RedisStore:
             return []
 
         async def work() -> list[ConversationSummary]:
-            listed = await self._link.ask("ZRANGE", CONVERSATIONS, 0, limit - 1, "WITHSCORES")
-            names, scores = [name.decode() for name in listed[::2]], listed[1::2]
-            counts = await self._link.pipe(*(("GET", _key(name, "recorded")) for name in names)) if names else []
+            listed = await self._newest(CONVERSATIONS, limit)
+            counts = await self._pipe_each("GET", [part_key(name, "recorded") for name, _ in listed])
             return [
-                ConversationSummary(name, 0 if count is None else int(count), -float(score))
-                for name, score, count in zip(names, scores, counts, strict=True)
+                ConversationSummary(name, 0 if count is None else int(count), at)
+                for (name, at), count in zip(listed, counts, strict=True)
+            ]
+
+        return await self._link.call(work)
+
+    async def totals(self, kind: str, limit: int) -> list[Total]:
+        if limit <= 0:
+            return []
+
+        async def work() -> list[Total]:
+            listed = await self._newest(listing_key(kind), limit)
+            sums = await self._pipe_each("HGETALL", [total_key(kind, name) for name, _ in listed])
+            return [
+                Total(name, {field.decode(): float(amount) for field, amount in amounts.items()}, at)
+                for (name, at), amounts in zip(listed, sums, strict=True)
             ]
 
         return await self._link.call(work)
 
     async def delete(self, conversation: str) -> None:
-        parts = ("log", "parents", "snapshot", "ledger", "recorded")
         commands = (
-            ("UNLINK", *(_key(conversation, part) for part in parts)),
+            ("UNLINK", *(part_key(conversation, part) for part in PARTS)),
             ("ZREM", CONVERSATIONS, conversation),
+            ("ZREM", listing_key("conversation"), conversation),
         )
         await self._link.call(lambda: self._link.pipe(*commands))
 
     async def aclose(self) -> None:
         await self._link.aclose()
 
+    async def _newest(self, key: str, limit: int) -> list[tuple[str, float]]:
+        """The first `limit` names of a sorted set of ours, each with the time of its newest row."""
+        listed = await self._link.ask("ZRANGE", key, 0, limit - 1, "WITHSCORES")
+        return [(name.decode(), -float(score)) for name, score in zip(listed[::2], listed[1::2], strict=True)]
+
+    async def _pipe_each(self, command: str, keys: Sequence[str]) -> list[Any]:
+        return list(await self._link.pipe(*((command, key) for key in keys))) if keys else []
+
     async def _fetch(self, key: str, fields: Sequence[bytes]) -> list[bytes | None]:
         async def work() -> list[bytes | None]:
             return [value for chunk in _chunks(fields) for value in await self._link.ask("HMGET", key, *chunk)]
 
         return await self._link.call(work)
-
-
-def _key(conversation: str, part: str) -> str:
-    tag = conversation.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
-    return f"isocost:{{{tag}}}:{part}"
 
 
 def _chunks(items: Sequence[T]) -> list[Sequence[T]]:

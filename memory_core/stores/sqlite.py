@@ -11,7 +11,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from memory_core.stores import ConversationSummary, Entry, Snapshot, StoreError
+from memory_core.stores import (
+    NAMES_MAX,
+    ConversationSummary,
+    Entry,
+    Snapshot,
+    StoreError,
+    Tally,
+    Total,
+    checked,
+    sqlite_totals,
+)
 from memory_core.stores.sqlite_file import Lane, connect, locate, open_writer, transaction
 
 T = TypeVar("T")
@@ -32,13 +42,14 @@ SELECT digest, seq FROM walk ORDER BY seq"""
 class SqliteStore:
     """The store protocol on SQLite. Every method answers or raises StoreError within `timeout_s`."""
 
-    def __init__(self, writer: Lane, reader: Lane, *, place: str) -> None:
+    def __init__(self, writer: Lane, reader: Lane, *, place: str, names_max: int = NAMES_MAX) -> None:
         self._writer = writer
         self._reader = reader
         self._place = place
+        self._names_max = names_max
 
     @classmethod
-    async def open(cls, url: str, timeout_s: float = 2.0) -> "SqliteStore":
+    async def open(cls, url: str, timeout_s: float = 2.0, *, names_max: int = NAMES_MAX) -> "SqliteStore":
         """Open `sqlite:///relative.db`, `sqlite:////absolute.db` (`~` is expanded) or `memory://`.
 
         The folder is made if need be (mode 0700), and the file (0600). Raises StoreError, and
@@ -48,7 +59,7 @@ class SqliteStore:
         place = "memory://" if path is None else f"sqlite {path}"
         writer = Lane(place=place, timeout_s=timeout_s)
         reader = writer if path is None else Lane(place=place, timeout_s=timeout_s)
-        store = cls(writer, reader, place=place)
+        store = cls(writer, reader, place=place, names_max=names_max)
         try:
             await writer.open(lambda: open_writer(path, timeout_s))
             if path is not None:
@@ -89,6 +100,15 @@ class SqliteStore:
             raise StoreError(f"{self._place}: turn {walked[0][1] - 1} of a log is missing")
         return [digest for digest, _ in walked]
 
+    async def note(self, conversation: str, name: bytes) -> bytes | None:
+        query, names = "SELECT value FROM note WHERE conversation = ? AND name = ?", (conversation, name)
+        row = await self._reader.run(lambda connection: connection.execute(query, names).fetchone())
+        return None if row is None else bytes(row[0])
+
+    async def set_note(self, conversation: str, name: bytes, value: bytes) -> None:
+        row = (conversation, name, value)
+        await self._write(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", row))
+
     async def load(self, conversation: str) -> Snapshot | None:
         query = "SELECT version, digest, seq, state FROM snapshot WHERE conversation = ?"
         row = await self._reader.run(lambda connection: connection.execute(query, (conversation,)).fetchone())
@@ -108,7 +128,9 @@ class SqliteStore:
 
         return await self._write(work)
 
-    async def record(self, conversation: str, row: bytes, at: float) -> None:
+    async def record(self, conversation: str, row: bytes, at: float, totals: Sequence[Tally] = ()) -> None:
+        tallies = checked(totals)
+
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO ledger (conversation, row) VALUES (?, ?)", (conversation, row))
             connection.execute(
@@ -116,6 +138,7 @@ class SqliteStore:
                    ON CONFLICT DO UPDATE SET rows = rows + 1, at = max(at, excluded.at)""",
                 (conversation, at),
             )
+            sqlite_totals.add(connection, tallies, at, names_max=self._names_max)
 
         await self._write(work)
 
@@ -130,10 +153,14 @@ class SqliteStore:
         listed = await self._reader.run(lambda connection: connection.execute(query, (max(limit, 0),)).fetchall())
         return [ConversationSummary(*row) for row in listed]
 
+    async def totals(self, kind: str, limit: int) -> list[Total]:
+        return await self._reader.run(lambda connection: sqlite_totals.newest(connection, kind, max(limit, 0)))
+
     async def delete(self, conversation: str) -> None:
         def work(connection: sqlite3.Connection) -> None:
-            for table in ("log", "snapshot", "ledger", "summary"):
+            for table in ("log", "note", "snapshot", "ledger", "summary"):
                 connection.execute(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))  # noqa: S608
+            sqlite_totals.forget(connection, "conversation", conversation)
 
         await self._write(work)
 

@@ -32,6 +32,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE summary (conversation TEXT PRIMARY KEY, rows INTEGER NOT NULL, at REAL NOT NULL)",
         "CREATE INDEX summary_newest ON summary (at DESC, conversation)",
     ),
+    (
+        """CREATE TABLE total (kind TEXT NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL, amount REAL NOT NULL,
+           PRIMARY KEY (kind, name, field)) WITHOUT ROWID""",
+        """CREATE TABLE total_newest (kind TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL,
+           PRIMARY KEY (kind, name)) WITHOUT ROWID""",
+        "CREATE INDEX total_newest_first ON total_newest (kind, at DESC, name)",
+        """CREATE TABLE note (conversation TEXT NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL,
+           PRIMARY KEY (conversation, name)) WITHOUT ROWID""",
+    ),
 )
 
 SENTENCES = {

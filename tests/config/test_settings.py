@@ -91,6 +91,18 @@ def test_a_queue_below_one_batch_is_refused():
         load_settings({"embed_queue_tokens": 1000, "embed_batch_tokens": 1001}, environ={})
 
 
+def test_shares_of_conversations_sum_to_at_most_one():
+    whole = load_settings({"shadow_share": 0.4, "holdout_share": 0.6}, environ={})
+    assert whole.shadow_share + whole.holdout_share == 1
+    with pytest.raises(SettingsError, match="should sum to at most 1"):
+        load_settings({"shadow_share": 0.5, "holdout_share": 0.6}, environ={})
+
+
+def test_the_threshold_that_prices_replaced_is_unknown():
+    with pytest.raises(SettingsError, match="ISOCOST_COMPACT_ABOVE_TOKENS in the environment is no setting"):
+        load_settings({}, environ={"ISOCOST_COMPACT_ABOVE_TOKENS": "6000"})
+
+
 def test_neither_repr_nor_str_shows_a_password():
     settings = load_settings(
         {"store": "redis://u:hunter2@h", "upstream": "https://u:hunter2@h", "embedder": "https://u:hunter2@h/v1"},

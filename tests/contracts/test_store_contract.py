@@ -40,6 +40,29 @@ async def test_appending_again_keeps_the_first_payload_and_link(store: Store) ->
     assert await store.known("c", digests(branch("b", 1))) == [True]
 
 
+async def test_a_side_entry_disturbs_no_path(store: Store) -> None:
+    """An entry whose parent is a turn and that no turn names as its own parent: something kept beside the log."""
+    turns = branch("a", 4)
+    sides = [Entry(digest(f"side {n}"), turns[n].digest, n + 2, b"kept %d" % n) for n in (0, 1, 3)]
+    await store.append("c", [*turns[:2], *sides[:2]])
+    await store.append("c", [*turns[2:], sides[2]])
+    for length in range(1, 5):
+        assert await store.path("c", turns[length - 1].digest) == digests(turns[:length])
+    assert await store.path("c", sides[1].digest) == [*digests(turns[:2]), sides[1].digest]
+    assert await store.read("c", digests(sides)) == [b"kept 0", b"kept 1", b"kept 3"]
+
+
+async def test_of_two_payloads_for_a_side_entry_the_first_stands(open_again: OpenStore, store_url: str) -> None:
+    stores = [await open_again() for _ in range(1 if store_url == "memory://" else 2)]
+    (turn,) = branch("a", 1)
+    payloads = [b"first", *(b"later %d" % n for n in range(8))]
+    entries = [Entry(digest("side"), turn.digest, 2, payload) for payload in payloads]
+    await stores[0].append("c", [turn, entries[0]])
+    await asyncio.gather(*(stores[n % len(stores)].append("c", [entry]) for n, entry in enumerate(entries)))
+    for store in stores:
+        assert await store.read("c", [digest("side")]) == [b"first"]
+
+
 async def test_one_call_may_hold_the_same_entry_twice(store: Store) -> None:
     (entry,) = branch("a", 1)
     await store.append("c", [entry, Entry(entry.digest, ROOT, 1, b"later")])

@@ -80,6 +80,7 @@ async def test_delete_forgets_all_of_one_and_nothing_of_others(store: Store) -> 
     entries = branch("a", 3)
     for name in ("c", "d"):
         await store.append(name, entries)
+        await store.set_note(name, b"n", b"noted")
         await store.save(name, snapshot(1))
         await store.record(name, b"row", at=1.0)
     await store.pin("name", b"value")
@@ -88,6 +89,7 @@ async def test_delete_forgets_all_of_one_and_nothing_of_others(store: Store) -> 
     await store.delete("never was")
 
     assert await store.known("c", digests(entries)) == [False] * 3
+    assert await store.note("c", b"n") is None
     assert await store.read("c", digests(entries)) == [None] * 3
     assert await store.path("c", entries[-1].digest) == []
     assert await store.load("c") is None
@@ -95,6 +97,7 @@ async def test_delete_forgets_all_of_one_and_nothing_of_others(store: Store) -> 
     assert await store.conversations(9) == [ConversationSummary("d", 1, 1.0)]
     assert await store.path("d", entries[-1].digest) == digests(entries)
     assert await store.read("d", digests(entries)) == [entry.payload for entry in entries]
+    assert await store.note("d", b"n") == b"noted"
     assert await store.load("d") == snapshot(1)
     assert await store.rows("d", 9) == [b"row"]
     assert await store.pin("name", b"other") == b"value"
@@ -109,6 +112,16 @@ async def test_a_deleted_conversation_can_begin_again(store: Store) -> None:
     await store.record("c", b"new", at=1.0)
     assert await store.rows("c", 9) == [b"new"]
     assert await store.conversations(9) == [ConversationSummary("c", 1, 1.0)]
+
+
+async def test_the_last_note_stands_under_its_name(store: Store) -> None:
+    assert await store.note("c", b"n") is None
+    await store.set_note("c", b"n", b"first")
+    await store.set_note("c", b"n\x00", b"")
+    await store.set_note("c", b"n", b"last")
+    assert await store.note("c", b"n") == b"last"
+    assert await store.note("c", b"n\x00") == b""
+    assert await store.note("d", b"n") is None
 
 
 NAMES = ["a", "a:log", "a}", "{a", "{a}", "a%7D", "}", "", "ab", "A", "a\x00", "a*", "tenant/ä 🦊", "x" * 2000]
@@ -192,6 +205,7 @@ async def test_closing_twice_is_harmless_and_a_closed_store_says_so(store: Store
         store.record("c", b"", 1.0),
         store.rows("c", 1),
         store.conversations(1),
+        store.totals("model", 1),
         store.delete("c"),
     ]
     for call in calls:

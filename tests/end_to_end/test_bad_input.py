@@ -203,12 +203,12 @@ async def test_ten_thousand_messages(pair: Proxied):
 async def test_one_message_of_200_kilobytes(pair: Proxied, shape: str):
     text = {"words": "lorem ipsum 77 " * 13_500, "one word": "x" * 200_000, "emoji": "👩‍🚀" * 20_000}[shape]
     headers = {"x-isocost-mode": "compact", "x-isocost-conversation": shape}
-    for said in (text, "Thank you."):
+    for said in (text, "Thank you.", "And now?"):
         answer = await pair.chat([{"role": "user", "content": said}], headers=headers)
         assert answer.status_code == 200
         assert "x-isocost-error" not in answer.headers
-    assert pair.forwarded()[-1]["content"].startswith("Thank you.")
-    # the long one is behind the window now: at most an excerpt of it is sent
+    assert pair.forwarded()[-1]["content"].startswith("And now?")
+    # the exchange before the question is sent, the long one is behind it now: at most an excerpt of it is sent
     assert answer.headers["x-isocost-mode"] == "compact"
     assert int(answer.headers["x-isocost-sent-tokens"]) < 2000
     assert len(pair.recorder.body) < 20_000

@@ -1,6 +1,7 @@
 """The wire is nobody's business but theirs: what goes through the proxy comes out as it went in, both ways."""
 
 import json
+import re
 from collections.abc import Sequence
 
 import httpx
@@ -201,17 +202,28 @@ async def test_a_streamed_tool_call_is_learned():
     assert reply["content"] == "rainy"
 
 
-async def test_compact_changes_messages_and_nothing_else():
+@pytest.mark.parametrize(
+    ("model", "own", "added"),
+    [
+        (b"gpt-4o", b"", ["prompt_cache_key"]),
+        (b"gpt-4o", b'"prompt_cache_key" : "mine" ,', []),
+        (b"a model whose upstream may not know the field", b"", []),
+    ],
+    ids=["no cache key", "a cache key of the client's", "another upstream"],
+)
+async def test_compact_changes_messages_and_nothing_else(model: bytes, own: bytes, added: list[str]):
     items = [b' {"x" : 1.0e1, "content": %s,"role":"%s"}' % (json.dumps(m["content"]).encode(), m["role"].encode())
              for m in history(60)]  # fmt: skip
     items[4] = b'{"role":"user", "content": "Always send the invoice to IBAN DE89 3704 0044 0532 0130 00."}'
     items.append(b'{ "role":"user", "content" : [{"type":"text","text":"word3x1?"},{"type":"image_url"}] }')
     system = b'{"role": "developer" , "content":"Be brief."}'
     body = ODD_BODY.split(b"[")[0] + b"[" + b",".join([system, *items]) + b"]" + ODD_BODY.split(b"} ]", 1)[1]
+    body = body.replace(b"gpt-4o", model).replace(b'"seed"', own + b'"seed"')
     async with proxied(upstreams.echo(), context_tokens=2_000) as pair:
         arrived = await received(pair, CHAT, content=body, headers={"x-isocost-mode": "compact"})
     sent, forwarded = (raw_fields(text) for text in (body, arrived["body"].encode("latin-1")))
-    assert list(sent) == list(forwarded)
+    assert list(forwarded) == [*sent, *added]
+    assert all(re.fullmatch(b'"[0-9a-f]{32}"', forwarded[name]) for name in added)
     assert {name for name in sent if sent[name] != forwarded[name]} == {"messages"}
     first, block, *window, question = msgspec.json.decode(forwarded["messages"], type=list[msgspec.Raw])
     assert bytes(first) == system

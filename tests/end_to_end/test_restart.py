@@ -38,6 +38,7 @@ async def surroundings(tmp_path, store: str, delay_s: float = 0.0):
             "ISOCOST_EMBEDDER_MODEL": "hashed-words",
             "ISOCOST_WINDOW_TOKENS": "200",
             "ISOCOST_EPOCH_TOKENS": "400",
+            "ISOCOST_PRICE_ROW": "vLLM",  # caches short prompts too, so that these budgets are what a window holds
         }
         flags = ("--upstream", f"http://127.0.0.1:{upstream}")
         port = free_port()

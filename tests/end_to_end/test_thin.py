@@ -36,17 +36,17 @@ async def say(pair: Proxied, text: str, mode: str, **fields: object) -> str:
     return answer.json()["choices"][0]["message"]["content"]
 
 
+def topics() -> list[str]:
+    """What the user says in 29 turns, the fact in the second."""
+    texts = [f"On day {turn} the ferry brought {turn * 7} crates of apples to pier {turn}." for turn in range(1, 30)]
+    texts[1:3] = FACT, RULE
+    return texts
+
+
 async def talk(pair: Proxied, mode: str) -> list[dict]:
-    """29 turns of it, the fact in the second; the history as a client would have kept it."""
+    """All of it; the history as a client would have kept it."""
     told = []
-    for turn in range(1, 30):
-        text = (
-            FACT
-            if turn == 2
-            else RULE
-            if turn == 3
-            else f"On day {turn} the ferry brought {turn * 7} crates of apples to pier {turn}."
-        )
+    for text in topics():
         told += [user(text), {"role": "assistant", "content": await say(pair, text, mode)}]
     return told
 
@@ -78,13 +78,30 @@ async def test_in_compact_it_receives_block_window_and_recall():
 
 @pytest.mark.slow
 async def test_it_is_what_a_client_that_resends_would_get():
-    """The transcript is the same, so the prompt is: whoever holds it."""
+    """The transcript and its epochs are the same, so the prompt is: whoever holds it."""
     async with proxied(demo_model(), **SMALL) as pair:
         told = await talk(pair, "compact")
         await say(pair, QUESTION, "compact")
         thin = pair.forwarded()
-        await pair.chat([SYSTEM, *told, user(QUESTION)], headers={"x-isocost-mode": "compact"})
+        resent = await pair.chat([SYSTEM, *told, user(QUESTION)], headers={**THIN, "x-isocost-mode": "compact"})
+        assert resent.headers["x-isocost-epoch"] != "0"
         assert pair.forwarded() == thin
+
+
+@pytest.mark.slow
+async def test_a_client_that_resends_and_one_that_does_not_are_sent_alike_turn_by_turn():
+    """Two conversations, each with epochs of its own: they begin with the same turns and hold the same bytes."""
+    epochs = set()
+    async with proxied(demo_model(), **SMALL) as pair:
+        told: list[dict] = []
+        for text in [*topics(), QUESTION]:
+            answer = await say(pair, text, "compact")
+            thin = pair.forwarded()
+            resent = await pair.chat([SYSTEM, *told, user(text)], headers={"x-isocost-mode": "compact"})
+            assert pair.forwarded() == thin
+            epochs.add(resent.headers["x-isocost-epoch"])
+            told += [user(text), {"role": "assistant", "content": answer}]
+    assert len(epochs) > 2
 
 
 @pytest.mark.parametrize("cut", [len(upstreams.ODD_SSE), len(upstreams.ODD_SSE) - 5], ids=["whole", "cut in [DO|NE]"])

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_core.transcript import common_prefix
+from config.prices import Price
 from proxy.assemble import messages
 from proxy.lineage import continued
-from proxy.plan import Budget, Layout, plan
+from proxy.meter import Measured
+from proxy.plan import Budget, Layout, Standing, plan
 from tests.support.grammar import conversations, grammar_faults
 from tests.support.messages import asks, chat, heads_of, replies, said, traced
 
@@ -17,25 +18,23 @@ BLOCK, RECALL = "<memory>block</memory>", "<memory>recall</memory>"
 PLACEMENTS = st.sampled_from(["message", "system"])
 
 
-def assembled(sent, layout, *, stored=(), stored_turns=0, block="", recall="", placement="message"):
-    places = traced(sent).places
-    return messages(
-        sent,
-        places,
-        stored,
-        layout,
-        block=block,
-        recall=recall,
-        stored_turns=stored_turns,
-        block_placement=placement,
-    )
+PRICE = Price("p", "*", 1.0, "input", read=0.1, write=1.0, cacheable_min=1, step=1, ttl_s=300.0)
+EPOCH_TOKENS = 12
 
 
-def layouts_of(sent, window=0, epoch=12):
-    """A cut that leaves something out as soon as it can."""
-    turns = [message for message in sent if not message.is_system]
-    tokens = [5 for _ in turns]
-    return plan("compact", [turn.role for turn in turns], tokens, 0, Budget(0, window, epoch, 100, 0.5))
+def assembled(sent, layout, *, block="", recall="", placement="message"):
+    return messages(sent, traced(sent), (), layout, block=block, recall=recall, block_placement=placement)
+
+
+def layout_of(sent, window=0, before=Layout(0, 0)):  # noqa: B008 -- frozen
+    """A cut that leaves something out as soon as it can, or that of the epoch `before`."""
+    roles = [message.role for message in sent if not message.is_system]
+    begins = [5 * place for place in range(len(roles) + 1)]
+    users = [place for place, role in enumerate(roles) if role == "user"]
+    answers = [place for place, role in enumerate(roles) if role == "assistant"]
+    measured = Measured(len(roles), begins, users, answers)
+    standing = Standing(cut=before.cut, number=before.epoch)
+    return plan("compact", measured, standing, PRICE, Budget(window, EPOCH_TOKENS, 100, 0, 100))
 
 
 def contents(raws):
@@ -60,7 +59,7 @@ def test_without_block_and_recall_what_is_left_are_the_client_s_bytes():
 @given(conversations(), st.integers(0, 60), PLACEMENTS, st.booleans(), st.booleans())
 def test_any_valid_conversation_stays_valid(sent, window, placement, with_block, with_recall):
     assert grammar_faults(message.raw for message in sent) == []
-    layout = layouts_of(sent, window)
+    layout = layout_of(sent, window)
     block, recall = BLOCK if with_block and layout.is_compact else "", RECALL if with_recall else ""
     forwarded = assembled(sent, layout, block=block, recall=recall, placement=placement)
     assert grammar_faults(forwarded) == []
@@ -68,7 +67,7 @@ def test_any_valid_conversation_stays_valid(sent, window, placement, with_block,
 
 @given(conversations(), st.integers(0, 60), PLACEMENTS)
 def test_system_messages_are_unchanged_in_order_and_all_there(sent, window, placement):
-    layout = layouts_of(sent, window)
+    layout = layout_of(sent, window)
     block = BLOCK if layout.is_compact else ""
     forwarded = assembled(sent, layout, block=block, recall=RECALL, placement=placement)
     systems = [message.raw for message in sent if message.is_system]
@@ -85,7 +84,7 @@ def test_system_messages_are_unchanged_in_order_and_all_there(sent, window, plac
 
 @given(conversations(), st.integers(0, 60))
 def test_the_window_is_the_client_s_bytes_but_for_the_recall(sent, window):
-    layout = layouts_of(sent, window)
+    layout = layout_of(sent, window)
     forwarded = assembled(sent, layout, block=BLOCK if layout.is_compact else "", recall=RECALL)
     turns = [message.raw for message in sent if not message.is_system]
     kept = [raw for raw in forwarded if json.loads(raw)["role"] not in ("system", "developer")]
@@ -105,17 +104,16 @@ def test_the_window_is_the_client_s_bytes_but_for_the_recall(sent, window):
 @given(conversations(), st.integers(0, 60))
 def test_next_turn_the_same_prefix_is_sent_within_an_epoch(sent, window):
     """What a provider's prefix cache lives on: only the recall at the end of the last user message is gone."""
-    layout = layouts_of(sent, window)
+    layout = layout_of(sent, window)
     longer = [*sent, said("assistant", "more"), said("user", "next")] if sent[-1].role != "tool" else sent
-    later = layouts_of(longer, window)
+    later = layout_of(longer, window, layout)
     if (later.cut, later.epoch) != (layout.cut, layout.epoch):
         return
     block = BLOCK if layout.is_compact else ""
     now = assembled(sent, layout, block=block, recall=RECALL)
     then = assembled(longer, later, block=block, recall=RECALL)
-    turns_before_question = layout.asked - layout.cut
-    systems = sum(json.loads(raw)["role"] in ("system", "developer") for raw in now)
-    assert common_prefix(now, then) >= min(turns_before_question, len(now) - systems)
+    (question,) = [place for place, raw in enumerate(now) if RECALL.encode() in raw]
+    assert now[:question] == then[:question]
 
 
 def test_recall_goes_to_the_last_user_message_before_a_tool_loop():
@@ -157,16 +155,14 @@ def thin(sent, stored_chat, cut):
     """What is forwarded for a thin request on a stored conversation, cut there."""
     stored_lineage = traced(stored_chat, "mine")
     lineage = continued(traced(sent, "mine"), heads_of(stored_lineage))
-    held = len(lineage.stored)
-    asked = max(place for place, role in enumerate(lineage.roles) if role == "user")
+    asked = max(place for place in range(lineage.length) if lineage.role(place) == "user")
     return messages(
         sent,
-        lineage.places,
-        stored_chat[cut:held],
+        lineage,
+        stored_chat[cut : len(lineage.stored)],
         Layout(cut, asked, 1),
         block=BLOCK if cut else "",
         recall=RECALL,
-        stored_turns=held,
         block_placement="message",
     )
 

@@ -7,19 +7,29 @@ from dataclasses import dataclass
 
 import pytest
 
+from config.prices import Price, Prices
 from embedders import Embedder
-from memory_core.stores import open_store
+from memory_core.stores import Store, open_store
 from proxy.claim import Claim
-from proxy.compose import Composer
+from proxy.compose import Composer, Composition
+from proxy.draft import Drafter
+from proxy.epochs import Epochs
+from proxy.ledger import Row, encode_row
+from proxy.meter import Meter
 from proxy.metrics import Metrics
 from proxy.options import Options
-from proxy.plan import Budget
+from proxy.plan import Budget, uncached
+from proxy.recent import Recent
+from proxy.runs import Runs
+from proxy.sampling import Shares
 from proxy.tokens import TokenCounter
 from proxy.wire import ChatRequest, parse
 from tests.support.embedders import GatedEmbedder
 from tests.support.remembering import remembering
 
-BUDGET = Budget(compact_above_tokens=600, window_tokens=100, epoch_tokens=200, context_tokens=200, block_share=0.2)
+BUDGET = Budget(window_tokens=100, epoch_tokens=200, context_tokens=200, block_tokens=40, recall_tokens_max=160)
+PRICE = Price("p", "*", 1.0, "input", read=0.5, write=1.0, cacheable_min=1, step=1, ttl_s=300.0)
+AT = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +37,34 @@ class Bench:
     composer: Composer
     metrics: Metrics
 
+    async def compose(self, request: ChatRequest, mode: str | None = None, at: float = AT) -> Composition:
+        return await self.composer.compose(request, asked(mode), at)
+
 
 @asynccontextmanager
-async def composing(embedder: Embedder, *, memory_timeout_s: float = 30.0) -> AsyncIterator[Bench]:
-    store = await open_store("memory://")
+async def composing(
+    embedder: Embedder, *, memory_timeout_s: float = 30.0, shared: Store | None = None, price: Price = PRICE
+) -> AsyncIterator[Bench]:
+    """A replica, on a store of its own or a `shared` one."""
+    store = await open_store("memory://") if shared is None else shared
     claim = Claim(store, embedder.name)
     await claim.confirm()
     metrics = Metrics()
+    remember, counter = remembering(store, embedder), TokenCounter({})
+    drafter = Drafter(
+        remember, Epochs(store), Recent(store), Prices((price,)), counter, metrics, block_placement="message"
+    )
     composer = Composer(
-        remembering(store, embedder),
+        remember,
+        Runs(store),
         claim,
-        TokenCounter({}),
+        Meter(counter),
+        drafter,
         metrics,
         mode="auto",
         budget=BUDGET,
-        block_placement="message",
+        block_share=0.2,
+        shares=Shares(),
         memory_timeout_s=memory_timeout_s,
         compact_timeout_s=30.0,
     )
@@ -49,7 +72,8 @@ async def composing(embedder: Embedder, *, memory_timeout_s: float = 30.0) -> As
         yield Bench(composer, metrics)
     finally:
         await composer.aclose()
-        await store.aclose()
+        if shared is None:
+            await store.aclose()
 
 
 def request(exchanges: int, question: str = "Which berth did I book?") -> ChatRequest:
@@ -67,7 +91,7 @@ def asked(mode: str | None = None) -> Options:
 
 async def test_short_is_passed_on_byte_for_byte():
     async with composing(GatedEmbedder()) as bench:
-        made = await bench.composer.compose(request(3), asked())
+        made = await bench.compose(request(3))
     assert made.body == request(3).body
     assert (made.mode, made.error, made.epoch) == ("passthrough", "", 0)
     assert made.full_tokens == made.sent_tokens > 0
@@ -76,7 +100,7 @@ async def test_short_is_passed_on_byte_for_byte():
 async def test_long_is_compacted_and_the_fact_is_recalled():
     embedder = GatedEmbedder()
     async with composing(embedder) as bench:
-        made = await bench.composer.compose(request(60), asked())
+        made = await bench.compose(request(60))
     sent = json.loads(made.body)
     assert made.mode == "compact"
     assert made.epoch > 0
@@ -90,31 +114,37 @@ async def test_long_is_compacted_and_the_fact_is_recalled():
 async def test_passthrough_embeds_nothing_on_the_way():
     embedder = GatedEmbedder(is_open=False)
     async with composing(embedder) as bench:
-        made = await bench.composer.compose(request(60), asked("passthrough"))
+        made = await bench.compose(request(60), "passthrough")
     assert made.body == request(60).body
     assert embedder.calls == []
 
 
 async def test_nothing_is_compacted_that_would_not_save():
-    async with composing(GatedEmbedder()) as bench:
-        made = await bench.composer.compose(request(14), asked("compact"))
-    assert made.sent_tokens <= made.full_tokens
-    if made.mode == "passthrough":
-        assert made.body == request(14).body
+    modes = set()
+    for exchanges in range(3, 15):
+        async with composing(GatedEmbedder(), price=uncached(PRICE)) as bench:
+            made = await bench.compose(request(exchanges), "compact")
+        modes.add(made.mode)
+        if made.mode == "passthrough":
+            assert made.body == request(exchanges).body
+            assert made.sent_tokens == made.full_tokens
+        else:
+            assert made.sent_tokens < made.full_tokens
+    assert modes == {"passthrough", "compact"}
 
 
 async def test_slow_memory_stands_aside_then_at_once_then_is_there():
     embedder = GatedEmbedder(is_open=False)
     async with composing(embedder, memory_timeout_s=0.05) as bench:
-        first = await bench.composer.compose(request(60), asked())
-        second = await bench.composer.compose(request(60), asked())
+        first = await bench.compose(request(60))
+        second = await bench.compose(request(60))
         assert (first.error, second.error) == ("timeout", "CatchingUpError")
         assert first.body == second.body == request(60).body
         assert first.lineage is not None  # so that the learner still gets it
         embedder.gate.set()
-        third = await bench.composer.compose(request(60), asked("compact"))  # waits its turn behind the first
+        third = await bench.compose(request(60), "compact")  # waits its turn behind the first
         assert third.mode == "compact"
-        fourth = await bench.composer.compose(request(60), asked())
+        fourth = await bench.compose(request(60))
         assert (fourth.mode, fourth.error) == ("compact", "")
 
 
@@ -122,15 +152,27 @@ async def test_slow_memory_stands_aside_then_at_once_then_is_there():
 async def test_a_broken_embedder_changes_nothing_and_is_counted(mode: str):
     embedder = GatedEmbedder(poison=["Which berth did I book?"])
     async with composing(embedder) as bench:
-        made = await bench.composer.compose(request(60), asked(mode))
+        made = await bench.compose(request(60), mode)
         assert made.body == request(60).body
         assert (made.mode, made.error) == ("passthrough", "EmbedderError")
         assert b'isocost_memory_errors_total{reason="EmbedderError"} 1.0' in bench.metrics.render()
 
 
 async def test_the_same_transcript_gives_the_same_bytes_on_another_replica():
-    async with composing(GatedEmbedder()) as one, composing(GatedEmbedder()) as other:
-        grown = [await one.composer.compose(request(n), asked()) for n in range(40, 60)]
-        cold = await other.composer.compose(request(59), asked())
-    # tenants hash under each store's own key, so conversations differ by name; what is forwarded does not
-    assert cold.body == grown[-1].body
+    """The epochs are in the store that they share, and the ledger there tells when the conversation was last sent."""
+    store = await open_store("memory://")
+    epochs = set()
+    async with composing(GatedEmbedder(), shared=store) as one:
+        for exchanges in range(46, 60):
+            asks = request(exchanges, "Is there another item about paint and rope?")
+            grown = await one.compose(asks)
+            assert grown.lineage is not None
+            row = Row(at=AT, turn=1, model="m", mode="compact", full_tokens=1, sent_tokens=1, overhead_ms=0)
+            await store.record(grown.lineage.conversation, encode_row(row), row.at)
+            async with composing(GatedEmbedder(), shared=store) as other:
+                cold = await other.compose(asks, at=AT + 1)
+            assert (cold.mode, cold.epoch) == ("compact", grown.epoch)
+            assert cold.body == grown.body
+            epochs.add(grown.epoch)
+    await store.aclose()
+    assert len(epochs) > 2

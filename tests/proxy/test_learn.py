@@ -11,6 +11,7 @@ from proxy.learn import Exchange, Learner
 from proxy.ledger import Row, decode_row
 from proxy.metrics import Metrics
 from proxy.remember import LEARNED_TURNS_MAX, Remember
+from proxy.runs import Runs
 from tests.support.embedders import GatedEmbedder
 from tests.support.messages import chat, said, traced
 from tests.support.stores import FailingStore
@@ -26,7 +27,7 @@ class Bench:
         remember = Remember(
             self.store, self.embedder, count=lambda _: 1, capacities=Capacities(), cache_bytes_max=10**8
         )
-        self.learner = Learner(remember, self.store, self.metrics, queue_max=queue_max)
+        self.learner = Learner(remember, Runs(self.store), self.store, self.metrics, queue_max=queue_max)
 
     def counted(self, outcome):
         return self.metrics.registry.get_sample_value("isocost_learned_total", {"outcome": outcome}) or 0

@@ -1,17 +1,23 @@
-"""A row a turn, and back."""
+"""A row a turn, and back; what it cost, and the totals that it adds to."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.ledger import Row, decode_row, encode_row, reported_tokens
+from config.prices import Price
+from memory_core.stores import KINDS
+from proxy.accounts import Bill
+from proxy.ledger import Reported, Row, billed, decode_row, encode_row, reported, tallies
+from proxy.prefix_cache import Usage
 
 ROW = Row(at=1.5, turn=3, model="m", mode="compact", full_tokens=1000, sent_tokens=250, overhead_ms=4.2)
 COUNTS = st.integers(0, 2**60)
+PRICES = st.floats(allow_nan=False, allow_infinity=False)
+NAMES = st.sampled_from(["prompt_tokens", "prompt_tokens_details", "cached_tokens", "cache_write_tokens", "x"])
 
 
 @given(
@@ -30,23 +36,30 @@ COUNTS = st.integers(0, 2**60)
         reported_tokens=COUNTS,
         error=st.text(),
         recalled=st.lists(st.tuples(COUNTS, COUNTS), max_size=5).map(tuple),
+        cached_tokens=COUNTS,
+        written_tokens=COUNTS,
+        fresh_tokens=COUNTS,
+        paid=PRICES,
+        rival=PRICES,
+        input=PRICES,
+        unit=st.text(),
+        why=st.text(),
+        cut=COUNTS,
+        reported_cached_tokens=COUNTS,
+        reported_written_tokens=COUNTS,
+        share=st.text(),
+        planned_tokens=COUNTS,
+        planned=PRICES,
     )
 )
 def test_a_row_comes_back(row):
     assert decode_row(encode_row(row)) == row
 
 
-@dataclass(frozen=True)
-class Case:
-    full: int
-    sent: int
-    saved: float
-
-
-@pytest.mark.parametrize("case", [Case(1000, 250, 0.75), Case(0, 0, 0.0), Case(100, 100, 0.0), Case(100, 110, -0.1)])
-def test_saved_is_the_share_that_was_not_sent(case):
-    row = Row(at=0, turn=1, model="", mode="", full_tokens=case.full, sent_tokens=case.sent, overhead_ms=0)
-    assert row.saved == pytest.approx(case.saved)
+@pytest.mark.parametrize(("paid", "rival"), [(250.0, 1000.0), (0.0, 0.0), (1100.0, 1000.0)])
+def test_net_is_what_was_saved_against_cached_full_history(paid, rival):
+    row = msgspec.structs.replace(ROW, paid=paid, rival=rival)
+    assert row.net == rival - paid
 
 
 def test_defaults_take_no_room_and_newer_fields_do_no_harm():
@@ -62,16 +75,82 @@ def test_bytes_that_are_no_row_are_an_error(payload):
 
 
 @pytest.mark.parametrize(
-    ("usage", "tokens"),
+    ("usage", "expected"),
     [
-        ({"prompt_tokens": 17}, 17),
-        ({}, 0),
-        ({"prompt_tokens": None}, 0),
-        ({"prompt_tokens": "17"}, 0),
-        ({"prompt_tokens": -1}, 0),
-        ({"prompt_tokens": 10**30}, 0),
+        ({"prompt_tokens": 17}, Reported(17)),
+        ({}, Reported()),
+        ({"prompt_tokens": None}, Reported()),
+        ({"prompt_tokens": "17"}, Reported()),
+        ({"prompt_tokens": True}, Reported()),
+        ({"prompt_tokens": -1}, Reported()),
+        ({"prompt_tokens": 10**30}, Reported()),
+        ({"prompt_tokens": 17, "prompt_tokens_details": {"cached_tokens": 8}}, Reported(17, 8)),
+        ({"prompt_tokens": 17, "prompt_tokens_details": None}, Reported(17)),
+        ({"prompt_tokens": 17, "prompt_tokens_details": [8]}, Reported(17)),
+        ({"prompt_tokens": 17, "prompt_tokens_details": {"cached_tokens": -8}}, Reported(17)),
+        ({"prompt_tokens": 17, "prompt_tokens_details": {"cache_write_tokens": 9}}, Reported(17, 0, 9)),
+        ({"prompt_tokens": 17, "prompt_cache_hit_tokens": 8}, Reported(17, 8)),
+        (
+            {"prompt_tokens": 17, "cache_read_input_tokens": 8, "cache_creation_input_tokens": 9},
+            Reported(17, 8, 9),
+        ),
     ],
 )
-def test_what_the_upstream_reports(usage, tokens):
-    assert reported_tokens(usage) == tokens
-    assert msgspec.json.encode(reported_tokens(usage))
+def test_what_the_upstream_reports(usage, expected):
+    assert reported(usage) == expected
+    assert msgspec.json.encode(reported(usage))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(NAMES, JSON))
+def test_whatever_an_upstream_reports_is_counts(usage):
+    found = reported(usage)
+    assert all(isinstance(count, int) and count >= 0 for count in (found.tokens, found.cached, found.written))
+    assert msgspec.json.encode(found)
+
+
+# --- what it cost
+
+
+PRICE = Price("p", "*", 2.0, "USD", 0.1, 1.25, 1024, 1, 300.0)
+BILL = Bill(Usage(900, 80, 20, 210.0), Usage(9000, 100, 0, 1025.004), Usage(1, 2, 3, 4.0))
+
+
+def test_a_bill_is_entered_in_its_row():
+    row = billed(ROW, BILL, PRICE)
+    assert (row.cached_tokens, row.written_tokens, row.fresh_tokens) == (900, 80, 20)
+    assert (row.paid, row.rival, row.planned) == (210.0, 1025.0, 4.0)
+    assert (row.input, row.unit) == (2.0, "USD")
+    assert (row.turn, row.full_tokens, row.sent_tokens) == (ROW.turn, ROW.full_tokens, ROW.sent_tokens)
+    assert decode_row(encode_row(row)) == row
+
+
+def test_a_row_adds_to_the_totals_of_its_conversation_model_tenant_and_day():
+    row = msgspec.structs.replace(billed(ROW, BILL, PRICE), at=86_400.0 * 366 - 1)
+    found = {tally.kind: (tally.name, tally.amounts) for tally in tallies(row, "c", "t")}
+    assert set(found) <= set(KINDS)
+    assert {kind: name for kind, (name, _) in found.items()} == {
+        "conversation": "c",
+        "model": "m",
+        "tenant": "t",
+        "day": "1971-01-01",
+    }
+    for _, amounts in found.values():
+        assert amounts["requests"] == 1
+        assert (amounts["full_tokens"], amounts["sent_tokens"], amounts["cached_tokens"]) == (1000, 250, 900)
+        assert (amounts["paid"], amounts["rival"], amounts["saved"]) == (210, 1025, 815)
+        assert amounts["saved_usd"] == pytest.approx(815 * 2.0 / 1e6)
+        assert amounts["paid_usd"] == pytest.approx(210 * 2.0 / 1e6)
+
+
+def test_no_total_is_kept_without_a_name_nor_in_dollars_where_the_row_has_none():
+    row = billed(msgspec.structs.replace(ROW, model=""), BILL, replace(PRICE, unit="input"))
+    found = tallies(row, "c", "")
+    assert {tally.kind for tally in found} == {"conversation", "day"}
+    assert not [name for tally in found for name in tally.amounts if name.endswith("_usd")]

@@ -10,6 +10,9 @@ def test_the_names_and_labels_that_dashboards_are_built_on():
     metrics.requests.labels("compact", 200).inc()
     metrics.tokens.labels("full").inc(100)
     metrics.tokens.labels("sent").inc(40)
+    metrics.price.labels("paid").inc(40)
+    metrics.price.labels("rival").inc(90.5)
+    metrics.epochs.labels("break-even").inc()
     metrics.memory_errors.labels("timeout").inc()
     metrics.learned.labels("dropped").inc()
     metrics.learner_queue.set(3)
@@ -22,6 +25,9 @@ def test_the_names_and_labels_that_dashboards_are_built_on():
         'isocost_requests_total{mode="compact",status="200"} 1.0',
         'isocost_tokens_total{kind="full"} 100.0',
         'isocost_tokens_total{kind="sent"} 40.0',
+        'isocost_price_total{kind="paid"} 40.0',
+        'isocost_price_total{kind="rival"} 90.5',
+        'isocost_epochs_total{why="break-even"} 1.0',
         'isocost_memory_errors_total{reason="timeout"} 1.0',
         'isocost_learned_total{outcome="dropped"} 1.0',
         "isocost_learner_queue 3.0",

@@ -35,7 +35,7 @@ async def test_a_fact_is_recollected_at_its_question(store):
 async def test_nothing_from_the_cut_on_is_recollected(store):
     remember = remembering(store)
     lineage = traced(chat(*TALK, QUESTION))
-    found = await remember.recollect(lineage, cut=CODE_TURN - 1, asked=lineage.length - 1)
+    found = await recollect(remember, lineage, cut=CODE_TURN - 1)
     assert {quote.turn for quote in recalled(found)} <= set(range(1, CODE_TURN))
 
 
@@ -96,7 +96,7 @@ async def test_a_question_without_a_subject_borrows_it_from_the_last_turns(store
     ranked = {}
     for context in (about_doors, about_cats):
         lineage = traced(chat(*TALK, *context, "And what about it?"))
-        found = await remembering(store).recollect(lineage, cut=len(TALK), asked=lineage.length - 1)
+        found = await recollect(remembering(store), lineage, cut=len(TALK))
         ranked[context] = [quote.text for quote in recalled(found) if quote.text in FACTS]
     assert ranked[about_doors][0] == "The door code is 7431."
     assert ranked[about_cats][0] == "My cat is named Zorbas."
@@ -119,11 +119,11 @@ async def test_the_block_holds_what_was_stated_before_the_cut(store):
     assert isinstance(rules, Section)
     assert "Always answer in French." in rules.lines[0]
     assert "1,350 EUR" in values.lines[0]
-    early = await remember.recollect(lineage, cut=2, asked=lineage.length - 1)
+    early = await recollect(remember, lineage, cut=2)
     assert "1,200 EUR" in str(early.block)
     assert "French" not in str(early.block)
     assert "1,350" not in str(early.block)
-    without = await remember.recollect(lineage, cut=lineage.length - 1, asked=lineage.length - 1, with_block=False)
+    without = await recollect(remember, lineage, with_block=False)
     assert without.block == ()
     assert recalled(without) == recalled(await recollect(remember, lineage))
 
@@ -133,8 +133,8 @@ async def test_the_block_is_the_same_whether_read_at_once_epoch_by_epoch_or_back
     at_once = await recollect(remembering(store), lineage)
     remember = remembering(store)
     for cut in (3, 6, 20, 5, 40):
-        fresh = await remembering(store).recollect(lineage, cut=cut, asked=lineage.length - 1)
-        assert same(await remember.recollect(lineage, cut=cut, asked=lineage.length - 1), fresh)
+        fresh = await recollect(remembering(store), lineage, cut=cut)
+        assert same(await recollect(remember, lineage, cut=cut), fresh)
     assert same(await recollect(remember, lineage), at_once)
 
 

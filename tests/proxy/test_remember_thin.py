@@ -43,7 +43,7 @@ async def test_a_question_that_only_the_log_holds(store):
     remember = remembering(store)
     await learn(remember, traced([*chat(*TALK, QUESTION), asks("1")], "mine"))
     lineage = await remember.resume(traced([replies("1")], "mine"))
-    found = await remember.recollect(lineage, cut=len(TALK), asked=len(TALK))
+    found = await recollect(remember, lineage, asked=len(TALK))
     assert recalled(found)[0].text == "The door code is 7431."
 
 

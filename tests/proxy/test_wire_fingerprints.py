@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.grammar import fault
 from proxy.wire import as_resent, read_message
 from tests.support.messages import said
 
@@ -35,6 +36,11 @@ SAME = [
     [
         b'{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{\\"a\\":[1,2],\\"b\\":1}"}}]}',
         b'{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{\\"b\\": 1, \\"a\\": [1, 2]}"}}]}',
+    ],
+    [
+        b'{"role":"assistant","content":"<think>2 and 2\\n</think>\\n\\n4"}',
+        b'{"role":"assistant","content":[{"type":"text","text":"<think></think>4"}]}',
+        b'{"role":"assistant","content":"4"}',
     ],
     [b'{"role":"assistant","audio":{"id":"a","data":"long"}}', b'{"role":"assistant","audio":{"id":"a"}}'],
 ]
@@ -69,6 +75,9 @@ def test_what_differs_has_another_fingerprint():
         said("user", [{"type": "image_url", "image_url": {"url": "u"}}]),
         said("user", [{"type": "image_url", "image_url": {"url": "v"}}]),
         said("user", [{"type": "text", "text": "hi"}, {"type": "text", "text": "there"}]),
+        said("user", "<think>so</think>hi"),
+        said("assistant", "<think>so"),
+        said("assistant", "hi <think>so</think>"),
         said("user", 1),
         said("user", 10**40),
         said("user", "1"),
@@ -135,4 +144,12 @@ def test_an_answer_has_the_fingerprint_that_the_sdk_will_send_back(answer):
 def test_an_answer_is_kept_without_what_is_empty():
     kept = as_resent({"role": "x", "content": "a", "refusal": None, "tool_calls": [], "annotations": [1], "n": 2})
     assert json.loads(kept) == {"role": "assistant", "content": "a"}
-    assert json.loads(as_resent({})) == {"role": "assistant", "content": None}
+    assert json.loads(as_resent({"content": None, "refusal": "no"})) == {
+        "role": "assistant",
+        "content": None,
+        "refusal": "no",
+    }
+    # an assistant's message has to say something, or be "": no upstream takes null alone
+    for empty in ({}, {"content": None, "tool_calls": []}):
+        assert json.loads(as_resent(empty)) == {"role": "assistant", "content": ""}
+        assert not fault([b'{"role":"user","content":"hi"}', as_resent(empty)])

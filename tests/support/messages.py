@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from proxy.identity import ANONYMOUS, Identity
 from proxy.lineage import Head, Lineage, trace
 from proxy.wire import Message, read_message
 
@@ -32,8 +33,9 @@ def replies(id_: str, content: str = "42") -> Message:
 
 
 def traced(messages: Sequence[Message], conversation: str = "", tenant: bytes = TENANT) -> Lineage:
-    """The lineage of these messages."""
-    return trace(messages, tenant, conversation)
+    """The lineage of these messages; `conversation` as if named by our own header."""
+    identity = Identity(conversation, names=True, resends=False) if conversation else ANONYMOUS
+    return trace(messages, tenant, identity)
 
 
 def heads_of(lineage: Lineage) -> list[Head]:

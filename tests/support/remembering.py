@@ -45,9 +45,18 @@ async def learn(remember: Remember, lineage: Lineage, answer: str | None = None,
     raise AssertionError("learning does not end")
 
 
-async def recollect(remember: Remember, lineage: Lineage) -> Recollection:
-    """For the last turn, with all before it cut."""
-    return await remember.recollect(lineage, cut=lineage.length - 1, asked=lineage.length - 1)
+async def recollect(
+    remember: Remember,
+    lineage: Lineage,
+    *,
+    cut: int | None = None,
+    asked: int | None = None,
+    with_block: bool = True,
+) -> Recollection:
+    """For the turn at `asked` (from 0), else the last one, with all before it or the first `cut` turns cut."""
+    place = lineage.length - 1 if asked is None else asked
+    question = await remember.question(lineage, place)
+    return await remember.recollect(lineage, question, cut=place if cut is None else cut, with_block=with_block)
 
 
 def recalled(found: Recollection) -> tuple[Quote, ...]:

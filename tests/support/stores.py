@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from memory_core.stores import ConversationSummary, Entry, Snapshot, Store, StoreError
+from memory_core.stores import ConversationSummary, Entry, Snapshot, Store, StoreError, Tally, Total
 
 METHODS = frozenset(
-    ("pin", "append", "known", "read", "path", "load", "save", "record", "rows", "conversations", "delete")
+    ("pin", "append", "known", "read", "path", "note", "set_note", "load", "save", "record", "rows")
+    + ("conversations", "totals", "delete")
 )
 
 
@@ -40,20 +41,29 @@ class WrappedStore:
     async def path(self, conversation: str, digest: bytes) -> list[bytes]:
         return await self._call("path", conversation, digest)
 
+    async def note(self, conversation: str, name: bytes) -> bytes | None:
+        return await self._call("note", conversation, name)
+
+    async def set_note(self, conversation: str, name: bytes, value: bytes) -> None:
+        await self._call("set_note", conversation, name, value)
+
     async def load(self, conversation: str) -> Snapshot | None:
         return await self._call("load", conversation)
 
     async def save(self, conversation: str, snapshot: Snapshot) -> bool:
         return await self._call("save", conversation, snapshot)
 
-    async def record(self, conversation: str, row: bytes, at: float) -> None:
-        await self._call("record", conversation, row, at)
+    async def record(self, conversation: str, row: bytes, at: float, totals: Sequence[Tally] = ()) -> None:
+        await self._call("record", conversation, row, at, totals)
 
     async def rows(self, conversation: str, limit: int) -> list[bytes]:
         return await self._call("rows", conversation, limit)
 
     async def conversations(self, limit: int) -> list[ConversationSummary]:
         return await self._call("conversations", limit)
+
+    async def totals(self, kind: str, limit: int) -> list[Total]:
+        return await self._call("totals", kind, limit)
 
     async def delete(self, conversation: str) -> None:
         await self._call("delete", conversation)
@@ -96,7 +106,7 @@ class ForgetfulStore(WrappedStore):
 
     async def _pass_on(self, method: str, *arguments: Any) -> Any:
         match method:
-            case "append" | "record" | "delete":
+            case "append" | "set_note" | "record" | "delete":
                 return None
             case "save":
                 return True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memory_core.stores import StoreError, StoreMismatchError
+from memory_core.stores import ConversationSummary, StoreError, StoreMismatchError, Tally, Total
 from memory_core.stores.sqlite import SqliteStore
 from memory_core.stores.sqlite_file import APPLICATION_ID, MIGRATIONS, sentence
 from tests.support.store_places import branch, digests
@@ -127,6 +127,25 @@ async def test_our_files_say_whose_they_are(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_a_file_from_before_totals_keeps_what_it_holds_and_counts_from_now_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with closing(sqlite3.connect(path)) as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("INSERT INTO ledger (conversation, row) VALUES ('c', x'01')")
+        old.execute("INSERT INTO summary VALUES ('c', 1, 5.0)")
+        old.execute("PRAGMA user_version = 1")
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        old.commit()
+    store = await SqliteStore.open(url_of(path))
+    assert await store.totals("model", 9) == []
+    await store.record("c", b"\x02", 6.0, [Tally("model", "m", {"requests": 1.0})])
+    assert await store.rows("c", 9) == [b"\x01", b"\x02"]
+    assert await store.conversations(9) == [ConversationSummary("c", 2, 6.0)]
+    assert await store.totals("model", 9) == [Total("m", {"requests": 1.0}, 6.0)]
+    await store.aclose()
 
 
 async def test_an_empty_file_becomes_ours(tmp_path: Path) -> None:

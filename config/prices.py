@@ -1,0 +1,142 @@
+"""The price table: what a prompt's tokens cost a model, cached and not. prices.toml has the rows and their sources.
+
+Only ratios decide a plan; `input` turns them into money for the ledger.
+"""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from config.sources import SettingsError
+
+PRICES = Path(__file__).with_name("prices.toml")
+LONGEST_NAME = 200
+"""Characters of a model's name that patterns see: a request may carry megabytes there."""
+
+
+def _iso_date(text: str) -> str:
+    if text:
+        date.fromisoformat(text)
+    return text
+
+
+# strict: neither "0.5" nor true is a number
+Text = Annotated[str, Field(min_length=1, max_length=100)]
+Tokens = Annotated[int, Field(ge=1, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A row.
+
+    `pattern` is shell style over the lower-cased model name, and the first row that fits wins; a row without one is
+    asked for by `name`. `input` is the price of a million fresh input tokens in `unit`: "USD", "prefill" for engines
+    of one's own (1.0 = a million tokens prefilled), or "input" where only the ratios are known. `read` and `write`
+    are the prices of a token that is read from the prefix cache and of one written into it, as ratios of `input`.
+    `cacheable_min` and `step` are in tokens: the shortest prefix that is cached, and what cached lengths are rounded
+    down to. `ttl_s`: a prefix unused for so many seconds is taken as gone.
+    """
+
+    # where pydantic looks for it; without an annotation it is no field
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    name: Text
+    pattern: Annotated[str, Field(max_length=100)]
+    input: Annotated[float, Field(gt=0, strict=True)]
+    unit: Text
+    read: Annotated[float, Field(ge=0, le=1, strict=True)]
+    write: Annotated[float, Field(ge=1, strict=True)]
+    cacheable_min: Tokens
+    step: Tokens
+    ttl_s: Annotated[float, Field(gt=0, strict=True)]
+    caches_answers: Flag = False
+    """Generated tokens stay in the prefix cache."""
+    needs_breakpoints: Flag = False
+    """Cached only where the client set `cache_control`."""
+    at_marks: Flag = False
+    """A prefix is matched only where a request ended: at its newest message. As recall stands there in ours, a compact
+    prompt is not read back."""
+    takes_cache_key: Flag = False
+    """The upstream takes `prompt_cache_key`."""
+    as_of: Annotated[str, AfterValidator(_iso_date)] = ""
+    source: str = ""
+    """Where the figures stand, and what in them is assumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The rows in the order in which they are tried, at least one; the last is for every model that no other fits.
+
+    With `only`, that row is for every model.
+    """
+
+    rows: tuple[Price, ...]
+    only: Price | None = None
+
+    def of(self, model: str) -> Price:
+        """The row for a model; never fails."""
+        if self.only is not None:
+            return self.only
+        name = model[:LONGEST_NAME].lower()
+        fitting = (row for row in self.rows if row.pattern and fnmatchcase(name, row.pattern.lower()))
+        return next(fitting, self.rows[-1])
+
+    def named(self, name: str) -> Price:
+        """The row of that name, in upper or lower case; raises SettingsError with the names there are."""
+        for row in self.rows:
+            if row.name.casefold() == name.casefold():
+                return row
+        raise SettingsError(f"no price row is named {name!r}; there are: {', '.join(row.name for row in self.rows)}")
+
+
+def load_prices(own: Path | None = None, row: str = "") -> Prices:
+    """The rows of `own`, then the built-in ones; with `row`, the row of that name for every model.
+
+    Raises SettingsError: a sentence for each fault, with file, row and field.
+    """
+    prices = Prices((*(_read(own) if own else ()), *_read(PRICES)))
+    return Prices(prices.rows, prices.named(row)) if row else prices
+
+
+def _read(file: Path) -> tuple[Price, ...]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"the price file {file} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both one
+        raise SettingsError(f"the price file {file} is not TOML: {error}") from error
+    rows, faults = table.pop("price", []), [f"{name} is unknown: rows stand under [[price]]" for name in table]
+    if not isinstance(rows, list):
+        rows, faults = [], [*faults, "price should be [[price]], a table for each row"]
+    try:
+        found = TypeAdapter(tuple[Price, ...]).validate_python(tuple(rows))
+    except ValidationError as refused:
+        found, faults = (), [*faults, *_faults(refused, rows)]
+    faults += [
+        f"two rows are named {name!r}" for name, count in Counter(each.name for each in found).items() if count > 1
+    ]
+    if faults:
+        raise SettingsError("\n- ".join([f"the price file {file} cannot be used:", *faults]))
+    return found
+
+
+def _faults(refused: ValidationError, rows: Sequence[Any]) -> Iterator[str]:
+    """`row 3 ("mine"), read: ...` for each fault; unknown keys get the keys there are."""
+    for error in refused.errors(include_url=False, include_context=False, include_input=False):
+        place, *field = error["loc"]
+        row = rows[int(place)]
+        name = f" ({row['name']!r})" if isinstance(row, dict) and "name" in row else ""
+        problem = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        if error["type"] == "unexpected_keyword_argument":
+            problem = f"is no key of a row; there are: {', '.join(each.name for each in fields(Price))}"
+        elif error["type"] == "missing":
+            problem = "is missing"
+        yield f"{', '.join([f'row {int(place) + 1}{name}', *map(str, field)])}: {problem}"

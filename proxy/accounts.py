@@ -1,0 +1,104 @@
+"""What a turn cost and what it would have cost: two simulated prefix caches a conversation, ours and the rival's.
+
+The rival is the client's own prompts, cached as well as a provider caches them: the only honest thing to be cheaper
+than. A running factor for each model corrects our token counts to those that its upstream reports.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from config.prices import Price
+from proxy.prefix_cache import Outline, PrefixCache, Usage
+
+TURNS_MAX = 400_000
+"""Of all prompts that are kept, some 100 bytes each."""
+
+MODELS_MAX = 1_000
+FACTOR_RANGE = (0.25, 4.0)
+"""A usage that says otherwise is not about this prompt (images by their size, a gateway's own instructions)."""
+
+FORGETS = 0.98
+"""What a model's factor keeps of the past with each answer: the last fifty count."""
+
+NOTHING = Usage(0, 0, 0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """`sent`: what was sent. `rival`: the client's own prompt. `planned`: what would have been sent in its stead.
+
+    Prices are in fresh input tokens.
+    """
+
+    sent: Usage = NOTHING
+    rival: Usage = NOTHING
+    planned: Usage = NOTHING
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """What was sent, what the client would have sent, and what would have been sent in shadow, if anything."""
+
+    sent: Outline
+    full: Outline
+    planned: Outline | None = None
+
+
+@dataclass(slots=True)
+class _Factor:
+    ours: float = 0.0
+    theirs: float = 0.0
+
+
+@dataclass(slots=True)
+class _Account:
+    sent: PrefixCache[Outline] = field(default_factory=PrefixCache)
+    rival: PrefixCache[Outline] = field(default_factory=PrefixCache)
+    planned: PrefixCache[Outline] = field(default_factory=PrefixCache)
+    turns: int = 0
+
+
+class Accounts:
+    """Of one process; a conversation that it does not know begins with a cold cache, ours and the rival's alike."""
+
+    def __init__(self, *, turns_max: int = TURNS_MAX) -> None:
+        self._turns_max = turns_max
+        self._turns = 0
+        self._accounts: OrderedDict[tuple[str, str], _Account] = OrderedDict()
+        self._factors: OrderedDict[str, _Factor] = OrderedDict()
+
+    def settle(self, conversation: str, model: str, price: Price, prompts: Prompts, at: float) -> Bill:
+        """The bill of a request that was sent at `at` (seconds)."""
+        factor = self.factor(model)
+        account = self._account((conversation, model), prompts.full.length)
+        planned = NOTHING if prompts.planned is None else account.planned.send(prompts.planned, price, at, factor)
+        sent = account.sent.send(prompts.sent, price, at, factor)
+        return Bill(sent, account.rival.send(prompts.full, price, at, factor), planned, factor)
+
+    def factor(self, model: str) -> float:
+        """The upstream's tokens for each of ours."""
+        found = self._factors.get(model)
+        if found is None or not found.ours:
+            return 1.0
+        return min(max(found.theirs / found.ours, FACTOR_RANGE[0]), FACTOR_RANGE[1])
+
+    def reported(self, model: str, ours: int, theirs: int) -> None:
+        """Learn from what an upstream says that a prompt of `ours` tokens had."""
+        if not ours or not FACTOR_RANGE[0] <= theirs / ours <= FACTOR_RANGE[1]:
+            return
+        factor = self._factors.setdefault(model, _Factor())
+        factor.ours = FORGETS * factor.ours + ours
+        factor.theirs = FORGETS * factor.theirs + theirs
+        self._factors.move_to_end(model)
+        if len(self._factors) > MODELS_MAX:
+            self._factors.popitem(last=False)
+
+    def _account(self, key: tuple[str, str], turns: int) -> _Account:
+        found = self._accounts.setdefault(key, _Account())
+        self._turns += turns - found.turns
+        found.turns = turns
+        self._accounts.move_to_end(key)
+        while self._turns > self._turns_max and len(self._accounts) > 1:
+            self._turns -= self._accounts.popitem(last=False)[1].turns
+        return found

@@ -1,0 +1,206 @@
+"""The compact prompt of a request, if there is to be one: how the conversation stands, plan, recollect, assemble."""
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from config.prices import Price, Prices
+from memory_core.transcript import digest_of
+from proxy import assemble, grammar
+from proxy.epochs import Epoch, Epochs, lane_of
+from proxy.lineage import Lineage
+from proxy.meter import Measured
+from proxy.metrics import Metrics
+from proxy.plan import Budget, Layout, Standing, plan, uncached
+from proxy.prefix_cache import Outline, Part
+from proxy.recent import MOVING_AFTER, Recent, Sent
+from proxy.recollection import Question, Recollection
+from proxy.remember import Remember
+from proxy.tokens import MESSAGE_TOKENS, TokenCounter
+from proxy.wire import ChatRequest, with_messages
+
+_BREAKPOINT = b'"cache_control"'
+
+PASSTHROUGH = Epoch(0, 0, "", 0, "", 0)
+
+
+class GrammarError(Exception):
+    """What we assembled is no list of messages that an upstream would take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A compact prompt: the body, its outline, and what is said of it."""
+
+    body: bytes
+    outline: Outline
+    sent_tokens: int
+    epoch: Epoch
+    why: str
+    phase: str
+    recalled: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A request, where it stands, and on which terms: all that drafting it needs. `at` is in unix seconds."""
+
+    request: ChatRequest
+    lineage: Lineage
+    measured: Measured
+    mode: str
+    price: Price
+    budget: Budget
+    at: float
+
+    @property
+    def full(self) -> Outline:
+        """The prompt as the client means it."""
+        measured = self.measured
+        return Outline(
+            measured.head,
+            self.lineage.digests,
+            measured.begins,
+            measured.seen_from,
+            measured.asked,
+            measured.length,
+        )
+
+
+class Drafter:
+    """`block_placement` as in assemble.py."""
+
+    def __init__(
+        self,
+        remember: Remember,
+        epochs: Epochs,
+        recent: Recent,
+        prices: Prices,
+        counter: TokenCounter,
+        metrics: Metrics,
+        *,
+        block_placement: str,
+    ) -> None:
+        self._remember = remember
+        self._epochs = epochs
+        self._recent = recent
+        self._prices = prices
+        self._counter = counter
+        self._metrics = metrics
+        self._block_placement = block_placement
+
+    def price(self, request: ChatRequest) -> Price:
+        """The row that holds for a request."""
+        price = self._prices.of(request.model)
+        return uncached(price) if price.needs_breakpoints and _BREAKPOINT not in request.body else price
+
+    async def draft(self, case: Case) -> Draft | None:
+        """The compact prompt; None if the client's own is to go."""
+        lane = lane_of(case.request.model, case.budget.context_tokens, self._block_placement)
+        with self._metrics.stage("stand"):
+            standing, epoch = await self._standing(case, lane)
+        question = None
+        if epoch.number:
+            with self._metrics.stage("question"):
+                question = await self._remember.question(case.lineage, case.measured.asked)
+            standing = replace(standing, has_switched=question.report.topic_switch > 0)
+        with self._metrics.stage("plan"):
+            layout = plan(case.mode, case.measured, standing, case.price, case.budget)
+        if not layout.is_compact:
+            return None
+        with self._metrics.stage("recall"):
+            if question is None:
+                question = await self._remember.question(case.lineage, layout.asked)
+            found = await self._recollect(case, layout, question)
+            if layout.why:
+                epoch = await self._epochs.begin(case.lineage, lane, self._begun(case, layout, found))
+        with self._metrics.stage("assemble"):
+            drafted = await self._assembled(case, layout, epoch, found)
+        return drafted if drafted.sent_tokens < case.measured.full else None
+
+    async def _standing(self, case: Case, lane: bytes) -> tuple[Standing, Epoch]:
+        """How the conversation stands, and the epoch in force."""
+        lineage, measured, model = case.lineage, case.measured, case.request.model
+        epoch, idle = PASSTHROUGH, inf
+        if measured.between(measured.seen_from, max(measured.asked, measured.seen_from)) > case.budget.window_tokens:
+            found = await self._epochs.in_force(lineage, measured.asked, lane)
+            epoch = found if found is not None else PASSTHROUGH
+            idle = await self._recent.idle_s(lineage.conversation, model, case.at, case.price.ttl_s)
+        head = digest_of(*(part.digest for part in measured.head))
+        first = lineage.digests[measured.seen_from] if measured.length > measured.seen_from else b""
+        sent = self._recent.sent(
+            lineage.conversation, model, Sent(case.at, head, digest_of(head, first), cut=epoch.cut)
+        )
+        standing = Standing(
+            cut=epoch.cut,
+            number=epoch.number,
+            block_tokens=epoch.block_tokens,
+            is_cold=idle > case.price.ttl_s or sent.heads > 0,
+            is_moving=sent.fronts >= MOVING_AFTER,
+            is_edited=sent.cut > epoch.cut,
+        )
+        return standing, epoch
+
+    async def _recollect(self, case: Case, layout: Layout, question: Question) -> Recollection:
+        with_block = bool(layout.why) and case.budget.block_tokens > 0
+        return await self._remember.recollect(case.lineage, question, cut=layout.cut, with_block=with_block)
+
+    def _begun(self, case: Case, layout: Layout, found: Recollection) -> Epoch:
+        """The epoch that begins with this request."""
+        most = case.budget.block_tokens - MESSAGE_TOKENS
+        block = assemble.render_block(found.block, layout.cut, most, lambda text: self._count(case, text))
+        tokens = self._count(case, block) + MESSAGE_TOKENS if block else 0
+        return Epoch(layout.epoch, layout.cut, block, tokens, layout.why, case.measured.length)
+
+    def _count(self, case: Case, text: str) -> int:
+        return self._counter.text(text, case.request.model)
+
+    async def _assembled(self, case: Case, layout: Layout, epoch: Epoch, found: Recollection) -> Draft:
+        left = min(case.budget.context_tokens - epoch.block_tokens, case.budget.recall_tokens_max)
+        recall = assemble.render_recall(found.quotes(left), left, lambda text: self._count(case, text), found.sought)
+        recalled = self._count(case, recall.text)
+        measured = case.measured
+        outline = replace(
+            case.full,
+            head=(*measured.head, Part(digest_of(epoch.block.encode()), epoch.block_tokens)),
+            first=layout.cut,
+            recall=Part(digest_of(recall.text.encode("utf-8", "surrogatepass")), recalled),
+        )
+        return Draft(
+            await self._body(case, layout, epoch.block, recall.text),
+            outline,
+            measured.between(layout.cut, measured.length) + measured.other + epoch.block_tokens + recalled,
+            epoch,
+            layout.why,
+            found.report.phase,
+            tuple((quote.turn, quote.chunk) for quote in recall.quotes),
+        )
+
+    async def _body(self, case: Case, layout: Layout, block: str, recall: str) -> bytes:
+        forwarded = await self.messages(case.request, case.lineage, layout, block, recall)
+        fault = grammar.fault(forwarded)
+        if fault and (case.lineage.is_thin or not grammar.fault([message.raw for message in case.request.messages])):
+            raise GrammarError(fault)  # what the client itself has wrong is the upstream's to judge
+        added = {}
+        if case.price.takes_cache_key:
+            added["prompt_cache_key"] = cache_key(case.lineage)
+        return with_messages(case.request, forwarded, **added)
+
+    async def messages(
+        self, request: ChatRequest, lineage: Lineage, layout: Layout, block: str = "", recall: str = ""
+    ) -> list[bytes]:
+        """The messages of a layout."""
+        stored = await self._remember.stored_messages(lineage, layout.cut) if lineage.is_thin else []
+        return assemble.messages(
+            request.messages,
+            lineage,
+            stored,
+            layout,
+            block=block,
+            recall=recall,
+            block_placement=self._block_placement,
+        )
+
+
+def cache_key(lineage: Lineage) -> str:
+    """What tells an upstream which requests share a prefix; a hash, so that it learns neither tenant nor id."""
+    return digest_of(b"isocost cache key", lineage.root, bytes.fromhex(lineage.conversation)).hex()
