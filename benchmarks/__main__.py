@@ -1,7 +1,7 @@
 """`python -m benchmarks`: every quick measurement that needs nothing but this checkout and its data, in one go.
 
-`--full` runs LongMemEval-S over all its rows, which takes the better part of an hour. The measurement of a real
-model and the soak are commands of their own.
+`--full` runs LongMemEval-S over all its rows and replays every conversation, which takes hours. The measurement of a
+real model and the soak are commands of their own.
 """
 
 import argparse
@@ -28,7 +28,9 @@ def measurements(*, full: bool) -> Mapping[str, Measurement]:
         memory,
         overhead,
         phases_plot,
+        planning,
         recall_ablation,
+        replay,
         retention,
         routing,
         snapshot,
@@ -38,6 +40,7 @@ def measurements(*, full: bool) -> Mapping[str, Measurement]:
     return {
         "What the proxy adds": overhead.main,
         "What memory costs a turn": memory.main,
+        "What lineage and planning take": planning.main,
         "Literals": literals.main,
         "Bias": bias.main,
         "Phases": phases_plot.main,
@@ -48,6 +51,7 @@ def measurements(*, full: bool) -> Mapping[str, Measurement]:
         "Evidence by tokens": coverage_plot.main,
         "Ablation of recall": recall_ablation.main,
         "LoCoMo": locomo_http.main,
+        "What a conversation costs": partial(replay.main, full=full),
         "LongMemEval-S": partial(longmemeval_http.main, rows),
     }
 
@@ -67,7 +71,7 @@ def run(named: Mapping[str, Measurement]) -> list[str]:
 def main() -> int:
     """0 if every bar is held, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--full", action="store_true", help="all rows of LongMemEval-S, not a sample")
+    parser.add_argument("--full", action="store_true", help="all rows and conversations, not a sample")
     arguments = parser.parse_args()
     print(f"{platform.machine()}, Python {platform.python_version()}\n")
     missed = run(measurements(full=arguments.full))

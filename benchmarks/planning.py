@@ -17,11 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
+from benchmarks.embedding import SilentEmbedder
 from benchmarks.replay import as_request, player
 from config.prices import Price
-from embedders import Vectors
 from memory_core.stores import Store, open_store
 from proxy.options import Options
 from proxy.plan import Budget
@@ -41,22 +39,6 @@ CASES = {
     "compact": Price("dear", "*", 1.0, "input", read=0.9, write=1.0, cacheable_min=64, step=16, ttl_s=1e9),
     "passthrough": Price("free", "*", 1.0, "input", read=1e-6, write=1.0, cacheable_min=64, step=16, ttl_s=1e9),
 }
-
-
-class SilentEmbedder:
-    """Random unit vectors, at once, the same for the same text."""
-
-    name = "silent"
-    dimension = 384
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """[texts, 384]."""
-        seeds = [np.random.default_rng(len(text)).standard_normal(self.dimension) for text in texts]
-        rows = np.array(seeds, np.float32).reshape(len(texts), self.dimension)
-        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
 
 
 @dataclass(slots=True)
@@ -83,7 +65,7 @@ class CountedStore:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one request, the median: the loop thread's ms, ours and for parsing and hashing; the store's calls and bytes."""
+    """Of one request, the median: the loop thread's ms, ours and to parse and hash; the store's calls and bytes."""
 
     ours_ms: float
     body_ms: float

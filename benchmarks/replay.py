@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import replay_data
+from benchmarks.embedding import SilentEmbedder
 from benchmarks.replay_data import Conversation
-from benchmarks.replay_table import Played, Turn, bars_held, print_tables
+from benchmarks.replay_table import Played, Turn, bars_held, is_flat, print_tables
 from config.prices import Price, Prices
 from embedders import Embedder, open_embedder
 from memory_core.state import Capacities
@@ -48,6 +49,10 @@ from proxy.wire import ChatRequest, parse, read_message
 
 GAP_S = 30.0
 STARTED_AT = 1_700_000_000.0
+TYPICAL = (0.1, 1.0)
+FAR_MESSAGES, FAR_REQUESTS = 5_100, 100
+"""A synthetic continuation: these requests are the last of so many messages."""
+
 READS = (0.025, 0.1, 0.25, 0.5)
 WRITES = (1.0, 1.25)
 BUDGET = Budget(window_tokens=800, epoch_tokens=2000, context_tokens=900, block_tokens=500, recall_tokens_max=400)
@@ -135,11 +140,12 @@ async def player(embedder: Embedder, price: Price, *, budget: Budget = BUDGET, s
     return Player(composer, remember, metrics)
 
 
-async def play(embedder: Embedder, conversation: Conversation, price: Price) -> Played:
-    """One conversation at one row of prices."""
+async def play(embedder: Embedder, conversation: Conversation, price: Price, *, last: int | None = None) -> Played:
+    """One conversation at one row of prices; with `last`, what is before so many requests comes with the first."""
     proxy = await player(embedder, price)
     turns = []
-    for number, (messages, answer) in enumerate(conversation.requests()):
+    requests = list(conversation.requests())
+    for number, (messages, answer) in enumerate(requests[-last:] if last else requests):
         at = STARTED_AT + number * GAP_S
         request = as_request(messages)
         turn, made = await proxy.turn(request, Options("", None, None, ""), price, at)
@@ -202,7 +208,10 @@ def main(*, full: bool = False) -> bool:
     ]
     played = asyncio.run(replay(chats, prices))
     print_tables(played)
-    return bars_held(played)
+    endless = replay_data.endless(replay_data.longmemeval(1)[0], FAR_MESSAGES)
+    far = asyncio.run(play(SilentEmbedder(), endless, priced(*TYPICAL), last=FAR_REQUESTS))
+    near = [run for run in played if run.corpus == "LongMemEval-S" and (run.price.read, run.price.write) == TYPICAL]
+    return all([bars_held(played), is_flat(near, [far])])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The figures of a replay: tables, and the bars that they are held to."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, groupby
@@ -17,7 +17,9 @@ LONG = 1.3
 FLAT_FROM = 100
 MEDIAN_TOKENS_MAX = 3_200
 P99_TOKENS_MAX = 5_500
+FLAT_WITHIN = 0.10
 AGREES_WITHIN = 0.05
+"""The ledger's estimate of cached tokens, message by message, with the exact one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,9 @@ def bars_held(played: Sequence[Played]) -> bool:
         *(f"{_name(run)}: long, but not paid for" for run in played if run.is_long and run.ratio > 1),
         *(f"{_name(run)}: {turn.fault}" for run in played for turn in run.turns if turn.fault),
     ]
+    cached, estimated = (sum(getattr(t, name) for run in played for t in run.turns) for name in ("cached", "estimated"))
+    if abs(estimated / cached - 1) > AGREES_WITHIN:
+        missed.append(f"the ledger estimates {estimated / cached:.3f} of the tokens that are cached")
     histories = [run for run in played if run.corpus == "LongMemEval-S"]
     for price in _prices(histories):
         runs = [run for run in histories if run.price is price]
@@ -147,6 +152,15 @@ def bars_held(played: Sequence[Played]) -> bool:
             missed.append(f"{_name(runs[0])}: {median(late):,.0f} tokens, p99 {percentile(late, 99):,}")
     print("\n".join(missed) if missed else "All bars are held.")
     return not missed
+
+
+def is_flat(near: Sequence[Played], far: Sequence[Played]) -> bool:
+    """Print the tokens sent at some hundred messages and far on; True if these are the same within a tenth."""
+    medians = [median([tokens for run in runs for tokens in run.late]) for runs in (near, far)]
+    ratio = medians[1] / medians[0]
+    last = far[0].turns[-1].messages
+    print(f"Median of the tokens sent: {medians[0]:,.0f} from message {FLAT_FROM} on, {medians[1]:,.0f} near {last:,}")
+    return abs(ratio - 1) <= FLAT_WITHIN
 
 
 def percentile(ordered: Sequence[int], share: int) -> int:
@@ -162,7 +176,7 @@ def _prices(runs: Iterable[Played]) -> list[Price]:
     return list(dict.fromkeys(run.price for run in runs))
 
 
-def _grouped(runs: Sequence[Played], key):
+def _grouped(runs: Sequence[Played], key: Callable[[Played], str]) -> list[tuple[str, list[Played]]]:
     return [(name, list(group)) for name, group in groupby(runs, key)]
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from config.prices import Price, Prices
+from memory_core.stores import StoreError
 from memory_core.transcript import digest_of
 from proxy import assemble, grammar
 from proxy.epochs import Epoch, Epochs, lane_of
@@ -112,7 +113,7 @@ class Drafter:
                 question = await self._remember.question(case.lineage, layout.asked)
             found = await self._recollect(case, layout, question)
             if layout.why:
-                epoch = await self._epochs.begin(case.lineage, lane, self._begun(case, layout, found))
+                epoch = await self._begin(case, lane, self._begun(case, layout, found))
         with self._metrics.stage("assemble"):
             drafted = await self._assembled(case, layout, epoch, found)
         return drafted if drafted.sent_tokens < case.measured.full else None
@@ -139,6 +140,16 @@ class Drafter:
             is_edited=sent.cut > epoch.cut,
         )
         return standing, epoch
+
+    async def _begin(self, case: Case, lane: bytes, epoch: Epoch) -> Epoch:
+        """The epoch that stands; where it cannot be written, this one for this request if compact was asked for, since
+        an unchanged prompt may not fit the model."""
+        try:
+            return await self._epochs.begin(case.lineage, lane, epoch)
+        except StoreError:
+            if case.mode != "compact":
+                raise
+            return epoch
 
     async def _recollect(self, case: Case, layout: Layout, question: Question) -> Recollection:
         with_block = bool(layout.why) and case.budget.block_tokens > 0

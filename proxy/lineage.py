@@ -56,6 +56,11 @@ class Lineage:
         return self.identity.names
 
     @property
+    def is_only_ours(self) -> bool:
+        """The client may send only what is new: nobody else holds its turns."""
+        return self.identity.names and not self.identity.resends
+
+    @property
     def is_thin(self) -> bool:
         """Nobody but us holds the turns before the request's own, and the prompt needs them."""
         return bool(self.stored) and not self.is_window

@@ -120,7 +120,7 @@ class ChatPipeline:
         self._metrics.tokens.labels("sent").inc(made.sent_tokens)
         if made.lineage is None:
             return None
-        heard = collector is not None and status < 400 and (collector.complete or made.lineage.explicit)
+        heard = collector is not None and status < 400 and (collector.complete or made.lineage.is_only_ours)
         answer = collector.message() if collector is not None and heard else None
         said = reported(collector.usage if collector is not None else {})
         row = self._row(outcome, status, said)
@@ -170,7 +170,7 @@ class _Reading:
         self._collector.end()
         done = self.offer()
         lineage = self._outcome.composition.lineage
-        if done is not None and lineage is not None and lineage.explicit:
+        if done is not None and lineage is not None and lineage.is_only_ours:
             await self._pipeline.acknowledged(done)
 
 

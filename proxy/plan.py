@@ -165,9 +165,9 @@ def _new_cut(measured: Measured, after: int, price: Price, budget: Budget, block
     asked = measured.asked
     window = window_tokens(price, budget, measured.other + block)
     cut, later = measured.users_around(measured.begins[asked] - window, asked)
-    if cut <= after:
-        return after
-    return later if later < asked and measured.between(cut, asked) > window + budget.epoch_tokens else cut
+    if cut >= 0 and later < asked and measured.between(cut, asked) > window + budget.epoch_tokens:
+        cut = later
+    return max(cut, after)
 
 
 def _why_compact(mode: str, measured: Measured, standing: Standing, price: Price, budget: Budget, cut: int) -> str:

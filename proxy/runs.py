@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from memory_core.stores import Entry, Store
+from memory_core.stores import Entry, Store, StoreError
 from memory_core.transcript import Turn, digest_of
 from proxy.lineage import Lineage
 
@@ -83,4 +83,7 @@ def _encode(run: Run) -> bytes:
 
 
 def _decode(payload: bytes) -> Run:
-    return msgspec.msgpack.decode(payload, type=Run)
+    try:
+        return msgspec.msgpack.decode(payload, type=Run)
+    except msgspec.DecodeError:
+        raise StoreError("what the store holds of a run cannot be read") from None

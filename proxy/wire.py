@@ -164,6 +164,7 @@ def _read(raw: bytes, param: str) -> Message:
         said = {name: _plain(_essence(name, fields[name])) for name in _CANONICAL if name in fields}
         if role == "assistant":
             said["content"] = _unthought(said.get("content"))
+            text = _unthought(text)  # as it is fingerprinted, or one count would stand for both forms
         canonical = {name: value for name, value in said.items() if value not in _EMPTY}
         fingerprint = digest_of(role.encode(), _encode_sorted(canonical))
     except RecursionError:

@@ -56,6 +56,8 @@ async def test_what_one_replica_began_the_other_goes_on_with(replicas):
         assert await in_force(there) == began
         again = await there.begin(LINEAGE, LANE, epoch(number, cut, "too late"))
         assert again == began
+        await here.begin(LINEAGE, LANE, epoch(number, cut))  # as often as one likes: it takes the room of one
+    assert (await in_force(replicas[1], asked=60 - 6 * (NOTED_MAX - 1))).cut == 58 - 6 * (NOTED_MAX - 1)
 
 
 async def test_the_latest_on_the_transcript_up_to_the_question_is_in_force(replicas):

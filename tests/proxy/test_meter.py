@@ -20,11 +20,12 @@ RESENT = Identity("c", names=True)
 
 
 def tokens_of(message):
-    return 4 + len(message.text)
+    """The same for the same content however it is written: a client may trim what it sends again."""
+    return 4 + message.fingerprint[0]
 
 
 class CountingCounter(TokenCounter):
-    """Four tokens a message and one a letter; notes how many it was asked for, and lets others go first."""
+    """Notes how many messages it was asked for, and lets others go first."""
 
     def __init__(self, yields=0):
         super().__init__({"odd": "cl100k_base"})
@@ -173,8 +174,10 @@ async def test_a_system_message_that_changes_costs_no_turn():
 async def test_tools_stand_first_and_count_as_they_are_sent():
     messages = [said("system", "S"), *chat("u")]
     request = request_of(messages, tools=b'[{"type":"function"}]')
-    measured = await Meter(CountingCounter()).measure(request, trace(messages, TENANT, ANONYMOUS))
-    assert [part.tokens for part in measured.head] == [len(b'[{"type":"function"}]'), 5]
+    counter = CountingCounter()
+    measured = await Meter(counter).measure(request, trace(messages, TENANT, ANONYMOUS))
+    tools = await counter.payload(request.fields["tools"], "m")
+    assert [part.tokens for part in measured.head] == [tools, tokens_of(messages[0])]
 
 
 async def test_models_of_another_vocabulary_and_conversations_are_counted_apart():
@@ -201,6 +204,18 @@ async def test_it_forgets_what_was_longest_unused_and_counts_that_again():
     counter.asked = 0
     await measure(meter, [*endless, said("assistant", "!")])
     assert counter.asked == 1
+
+
+async def test_a_conversation_takes_the_room_of_its_length_however_often_it_is_sent():
+    counter = CountingCounter()
+    meter, other, turns = Meter(counter, turns_max=50), chat(*"abcdefghi"), chat(*map(str, range(30)))
+    await measure(meter, other)
+    for length in range(1, 31):
+        await measure(meter, turns[:length])
+        await measure(meter, [*turns[: length - 1], said("user", "else")])
+    counter.asked = 0
+    await measure(meter, other)
+    assert counter.asked == 0
 
 
 async def test_no_turn_at_all():

@@ -119,7 +119,9 @@ def test_as_a_transcript_grows_the_cut_only_moves_on_and_never_within_a_loop(tur
     for (_, earlier), (length, later) in pairwise(layouts):
         assert later.cut >= earlier.cut
         assert (later.cut > earlier.cut) == (later.epoch == earlier.epoch + 1) == bool(later.why)
-        if turns[length - 1][0] != "user" and not flags:
+        if (
+            turns[length - 1][0] != "user" and not flags and not earlier.why
+        ):  # the block of a new epoch moves the window
             assert later.cut == earlier.cut
 
 
@@ -147,6 +149,17 @@ def test_a_window_is_long_enough_to_be_cached_unless_one_exchange_alone_is_longe
         assert window < least + max(longest, budget.epoch_tokens + 1)
 
 
+def test_an_exchange_that_is_longer_than_an_epoch_is_left_out_unless_it_is_the_newest():
+    price = replace(PRICE, cacheable_min=1, step=1)
+    turns = [*chat(40), ("assistant", 6000), ("user", 10)]
+    newest = plan("compact", measured_of(turns), Standing(), price, BUDGET)
+    assert newest.cut == 80
+    gone_by = plan("compact", measured_of([*turns, ("assistant", 50), ("user", 10)]), Standing(), price, BUDGET)
+    assert gone_by.cut == 82
+    shorter = [*chat(40), ("assistant", 2700), ("user", 10), ("assistant", 50), ("user", 10)]
+    assert plan("compact", measured_of(shorter), Standing(), price, BUDGET).cut == 80
+
+
 # --- why an epoch begins
 
 
@@ -165,12 +178,19 @@ def test_a_cold_cache_begins_no_epoch_that_spares_less_than_half_a_window(turns,
     assume(cuts)
     standing = Standing(data.draw(st.sampled_from(cuts)), 1, 100, **flags | {"is_cold": True})
     layout = plan("auto", measured, standing, price, budget)
-    spared = measured.between(standing.cut, layout.cut)
     if layout.why in ("cold", "edit"):
-        assert spared >= SPARED_SHARE_MIN * budget.window_tokens
+        assert measured.between(standing.cut, layout.cut) >= SPARED_SHARE_MIN * budget.window_tokens
     warm = plan("auto", measured, replace(standing, is_cold=False), price, budget)
     if warm.why:  # what is worth its price is worth it for nothing
         assert layout.cut == warm.cut
+
+
+@pytest.mark.parametrize(("spared", "why"), [(200, ""), (400, "cold"), (600, "cold")])
+def test_with_a_cold_cache_half_a_window_is_enough(spared, why):
+    newest = 60 - 8  # 800 tokens before the question
+    standing = Standing(newest - spared // 100, 1, 500, is_cold=True)
+    layout = plan("auto", measured_of(chat(30)), standing, PRICE, BUDGET)
+    assert (layout.cut, layout.why) == (newest if why else standing.cut, why)
 
 
 def test_an_edit_is_told_from_a_cold_cache():

@@ -142,7 +142,6 @@ def test_what_is_sent_is_priced_by_all_that_was_sent_within_the_time_to_live(pro
         assert found.cached == cached
         assert found.written == max(0, cacheable(price, total) - cached)
         assert found.cached + found.written + found.fresh == total
-        assert found.cached < total  # the last token is always computed
         assert min(found[:3]) >= 0
         expected = price.read * found.cached + price.write * found.written + found.fresh
         assert found.price == pytest.approx(expected)
@@ -162,6 +161,21 @@ def test_what_is_sent_is_priced_by_all_that_was_sent_within_the_time_to_live(pro
 )
 def test_minimum_and_step(least, step, tokens, cached):
     assert cacheable(replace(PRICE, cacheable_min=least, step=step), tokens) == cached
+
+
+def test_the_last_token_is_always_computed():
+    @dataclass(frozen=True)
+    class Same:
+        tokens: int = 64
+
+        def shared(self, _, *, with_answer):
+            return self.tokens
+
+    cache = PrefixCache()
+    for step, cached in ((1, 63), (16, 48)):
+        price = replace(PRICE, step=step)
+        cache.send(Same(), price, 0)
+        assert cache.send(Same(), price, 0) == (cached, 64 - cached, 0, 0.1 * cached + 1.25 * (64 - cached))
 
 
 def test_nothing_is_cached_where_that_would_not_be_cheaper():

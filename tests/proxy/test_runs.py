@@ -1,5 +1,7 @@
 """A client that drops its oldest turns is found by a run that only one conversation holds, and never by less."""
 
+from dataclasses import replace
+
 import pytest
 
 from memory_core.stores import StoreError, open_store
@@ -158,6 +160,24 @@ async def test_a_store_that_fails_says_so(store):
     for doing in (Runs(FailingStore(store)).note(lineage(HERONS)), Runs(FailingStore(store)).find(lineage(HERONS))):
         with pytest.raises(StoreError):
             await doing
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xc1", b"null", b"\x92\x01\x02"])
+async def test_bytes_that_are_no_run_are_an_error_of_the_store(store, payload):
+    noted = []
+
+    class Spy(WrappedStore):
+        async def append(self, conversation, entries):
+            noted.append((conversation, *entries))
+            await super().append(conversation, [replace(entry, payload=payload) for entry in entries])
+
+    await Runs(Spy(store)).note(lineage(HERONS))
+    partition, key, *_ = noted[0]
+    assert await store.read(partition, [key.digest]) == [payload]
+    await store.delete(partition)
+    await store.append(partition, [replace(key, payload=payload)])
+    with pytest.raises(StoreError):
+        await Runs(store).find(lineage([*HERONS[4:], NEW]))
 
 
 def test_a_run_names_no_text():

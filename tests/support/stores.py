@@ -7,8 +7,10 @@ from typing import Any
 from memory_core.stores import ConversationSummary, Entry, Snapshot, Store, StoreError, Tally, Total
 
 METHODS = frozenset(
-    ("pin", "append", "known", "read", "path", "note", "set_note", "load", "save", "record", "rows")
-    + ("conversations", "totals", "delete")
+    (
+        *("pin", "append", "known", "read", "path", "note", "set_note", "load", "save"),
+        *("record", "rows", "conversations", "totals", "delete"),
+    )
 )
 
 
