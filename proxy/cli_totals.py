@@ -1,4 +1,4 @@
-"""`isocost totals`: what the ledger adds up to, by conversation, model, tenant or day."""
+"""`isocost totals`: what the ledger adds up to, by conversation, model, tenant, day, or share (sampling.py)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,6 +23,8 @@ HEADINGS = {
     "paid": "paid",
     "rival": "cached full history",
     "saved": "saved",
+    "planned_tokens": "planned, tokens",
+    "planned": "planned, price",
     "paid_usd": "paid USD",
     "saved_usd": "saved USD",
 }
@@ -33,7 +35,7 @@ MONEY_DIGITS = 4
 
 def totals(
     *,
-    by: Literal["conversation", "model", "tenant", "day"] = "conversation",
+    by: Literal["conversation", "model", "tenant", "day", "share"] = "conversation",
     last: int = LISTED,
     store: Annotated[str | None, Flag] = None,
     config: Annotated[Path | None, Flag] = None,
@@ -45,7 +47,7 @@ def totals(
     Parameters
     ----------
     by
-        what is added up
+        what is added up; a share is "live", or what `shadow_share` and `holdout_share` leave alone
     last
         how many totals at most
     store

@@ -13,7 +13,8 @@ from proxy.meter import Measured
 from proxy.metrics import Metrics
 from proxy.plan import Budget, Layout, Standing, plan, uncached
 from proxy.prefix_cache import Outline, Part
-from proxy.recent import MOVING_AFTER, Recent, Sent
+from proxy.recent import MOVING_AFTER, Key, Recent
+from proxy.recent import Layout as Sending
 from proxy.recollection import Question, Recollection
 from proxy.remember import Remember
 from proxy.tokens import MESSAGE_TOKENS, TokenCounter
@@ -96,9 +97,10 @@ class Drafter:
 
     async def draft(self, case: Case) -> Draft | None:
         """The compact prompt; None if the client's own is to go."""
+        key = Key(case.lineage.conversation, case.request.model)
         lane = lane_of(case.request.model, case.budget.context_tokens, self._block_placement)
         with self._metrics.stage("stand"):
-            standing, epoch = await self._standing(case, lane)
+            standing, epoch = await self._standing(case, key, lane)
         question = None
         if epoch.number:
             with self._metrics.stage("question"):
@@ -106,6 +108,8 @@ class Drafter:
             standing = replace(standing, has_switched=question.report.topic_switch > 0)
         with self._metrics.stage("plan"):
             layout = plan(case.mode, case.measured, standing, case.price, case.budget)
+        cut = layout.cut if layout.is_compact else 0
+        self._recent.used(key, Sending(cut, _boundary(case.lineage, cut), case.at))
         if not layout.is_compact:
             return None
         with self._metrics.stage("recall"):
@@ -118,26 +122,25 @@ class Drafter:
             drafted = await self._assembled(case, layout, epoch, found)
         return drafted if drafted.sent_tokens < case.measured.full else None
 
-    async def _standing(self, case: Case, lane: bytes) -> tuple[Standing, Epoch]:
+    async def _standing(self, case: Case, key: Key, lane: bytes) -> tuple[Standing, Epoch]:
         """How the conversation stands, and the epoch in force."""
-        lineage, measured, model = case.lineage, case.measured, case.request.model
+        lineage, measured = case.lineage, case.measured
         epoch, idle = PASSTHROUGH, inf
         if measured.between(measured.seen_from, max(measured.asked, measured.seen_from)) > case.budget.window_tokens:
             found = await self._epochs.in_force(lineage, measured.asked, lane)
             epoch = found if found is not None else PASSTHROUGH
-            idle = await self._recent.idle_s(lineage.conversation, model, case.at, case.price.ttl_s)
+            boundary = _boundary(lineage, epoch.cut)
+            idle = await self._recent.idle_s(key, epoch.cut, boundary, case.at, case.price.ttl_s)
         head = digest_of(*(part.digest for part in measured.head))
         first = lineage.digests[measured.seen_from] if measured.length > measured.seen_from else b""
-        sent = self._recent.sent(
-            lineage.conversation, model, Sent(case.at, head, digest_of(head, first), cut=epoch.cut)
-        )
+        sent = self._recent.noted(key, head, digest_of(head, first))
         standing = Standing(
             cut=epoch.cut,
             number=epoch.number,
             block_tokens=epoch.block_tokens,
             is_cold=idle > case.price.ttl_s or sent.heads > 0,
             is_moving=sent.fronts >= MOVING_AFTER,
-            is_edited=sent.cut > epoch.cut,
+            is_edited=sent.latest_cut > epoch.cut,
         )
         return standing, epoch
 
@@ -210,6 +213,10 @@ class Drafter:
             recall=recall,
             block_placement=self._block_placement,
         )
+
+
+def _boundary(lineage: Lineage, cut: int) -> bytes:
+    return lineage.digests[cut - 1] if cut else b""
 
 
 def cache_key(lineage: Lineage) -> str:

@@ -102,7 +102,7 @@ def reported(usage: Mapping[str, Any]) -> Reported:
 
 
 def tallies(row: Row, conversation: str, tenant: str) -> list[Tally]:
-    """What a row adds to the totals of its conversation, model, tenant and day (UTC)."""
+    """What a row adds to the totals of its conversation, model, tenant, day (UTC), and share ("live" if none)."""
     amounts = {
         "requests": 1.0,
         "full_tokens": float(row.full_tokens),
@@ -114,8 +114,11 @@ def tallies(row: Row, conversation: str, tenant: str) -> list[Tally]:
     }
     if row.unit == "USD":
         amounts |= {"paid_usd": row.paid * row.input / 1e6, "saved_usd": row.net * row.input / 1e6}
+    if row.planned_tokens:
+        amounts |= {"planned_tokens": float(row.planned_tokens), "planned": row.planned}
     day = time.strftime("%Y-%m-%d", time.gmtime(row.at))
-    kinds = {"conversation": conversation, "model": row.model, "tenant": tenant, "day": day}
+    share = row.share if row.share else "live"
+    kinds = {"conversation": conversation, "model": row.model, "tenant": tenant, "day": day, "share": share}
     return [Tally(kind, name, amounts) for kind, name in kinds.items() if name]
 
 

@@ -10,9 +10,12 @@ of W, recall of R, and a transcript that grows by m tokens a request,
     break-even  M + E: passthrough until staying with it has cost as much too much as the rewrite will
 
 E is the lot size of Harris (1913), taken by part-period balancing (DeMatteis 1968): begin anew once what a cut would
-spare holds E tokens. As every rewrite waits until waiting has cost as much, a conversation has at no turn paid more
-than passthrough plus D of the epoch that it is in (`Terms.rewrite`), unless an edit or a colder cache than was
-expected forced that epoch. Where the cache is cold anyway a rewrite is free. (EXPERIMENTS.md has what was tried.)
+spare holds E tokens. As every rewrite waits until waiting has cost as much, a conversation has at no request paid more
+than passthrough and, on top, D of its dearest epoch, one recall (w·R) and one step of the cache ((w - r)·step), as long
+as no exchange is longer than an epoch; where some are, D of two epochs and (w - r) of the longest exchange
+(tests/proxy/test_plan_bound.py). An edit before the cut may force an epoch that has earned nothing yet, and so may a
+cache that was colder than its row says. Where the cache is cold anyway a rewrite is free. EXPERIMENTS.md has what was
+tried.
 """
 
 from dataclasses import dataclass, replace

@@ -1,63 +1,94 @@
-"""When and how a conversation was last sent: is it still in the provider's prefix cache?
+"""When and how a conversation was last sent: is what a prompt begins with still in the provider's prefix cache?
 
-Known of what this process sent; the ledger's newest row tells what another replica did. An estimate like the cache's
-own time to live, which no provider promises.
+Known of what this process sent, layout by layout; the ledger's newest row tells what another replica did. An estimate
+like the cache's own time to live, which no provider promises.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 from memory_core.stores import Store
 from proxy.ledger import decode_row
 
 KEPT_MAX = 20_000
 
+LAYOUTS_MAX = 8
+"""As many as epochs are named: the branches of an agent that are alive at once."""
+
 MOVING_AFTER = 2
 """Once is a change of tools; a prompt whose beginning changed with each of two requests has a clock in it."""
 
 
+class Key(NamedTuple):
+    """What has a prefix cache of its own."""
+
+    conversation: str
+    model: str
+
+
+class Layout(NamedTuple):
+    """A layout that was sent: `cut`, the digest of the last turn before it (`boundary`, b"" for none), when (`at`)."""
+
+    cut: int
+    boundary: bytes
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request: at (unix seconds), a digest of what stands before its turns (`head`) and with its first one (`front`).
+    """What stands before the turns (`head`, a digest) and with the first of them (`front`) in the newest request.
 
-    `heads` and `fronts` count how often in a row these changed, `cut` is the latest that was ever made.
+    `heads` and `fronts` count how often in a row these changed; `layouts` are the latest, newest last.
     """
 
-    at: float
     head: bytes
     front: bytes
     heads: int = 0
     fronts: int = 0
-    cut: int = 0
+    layouts: tuple[Layout, ...] = ()
+
+    @property
+    def latest_cut(self) -> int:
+        """Of these layouts."""
+        return max((layout.cut for layout in self.layouts), default=0)
 
 
 class Recent:
-    """The latest requests by conversation and model."""
+    """The latest requests, least recently sent out first. Times in unix seconds."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._sent: OrderedDict[tuple[str, str], Sent] = OrderedDict()
+        self._sent: OrderedDict[Key, Sent] = OrderedDict()
 
-    async def idle_s(self, conversation: str, model: str, at: float, ttl_s: float) -> float:
-        """Seconds since the conversation was last sent to the model; infinite if it never was."""
-        sent = self._sent.get((conversation, model))
-        idle = at - sent.at if sent else inf
+    async def idle_s(self, key: Key, cut: int, boundary: bytes, at: float, ttl_s: float) -> float:
+        """Seconds since this layout of the conversation was last sent; infinite if it never was."""
+        layouts = self._sent[key].layouts if key in self._sent else ()
+        idle = min((at - each.at for each in layouts if each.boundary == boundary), default=inf)
         if idle <= ttl_s:
             return max(0.0, idle)
-        rows = [decode_row(row) for row in await self._store.rows(conversation, 1)]
-        return min([idle, *(max(0.0, at - row.at) for row in rows if row.model == model)])
+        rows = [decode_row(row) for row in await self._store.rows(key.conversation, 1)]
+        others = (max(0.0, at - row.at) for row in rows if (row.model, row.cut) == (key.model, cut))
+        return min([idle, *others])
 
-    def sent(self, conversation: str, model: str, now: Sent) -> Sent:
-        """Note a request; returns it with what it continues."""
-        key = (conversation, model)
+    def noted(self, key: Key, head: bytes, front: bytes) -> Sent:
+        """Note how a request begins; returns it with what it continues."""
         before = self._sent.get(key)
+        now = Sent(head, front)
         if before is not None:
-            heads = before.heads + 1 if before.head != now.head else 0
-            fronts = before.fronts + 1 if before.front != now.front else 0
-            now = replace(now, heads=heads, fronts=fronts, cut=max(before.cut, now.cut))
+            heads = before.heads + 1 if before.head != head else 0
+            fronts = before.fronts + 1 if before.front != front else 0
+            now = replace(before, head=head, front=front, heads=heads, fronts=fronts)
         self._sent[key] = now
         self._sent.move_to_end(key)
         if len(self._sent) > KEPT_MAX:
             self._sent.popitem(last=False)
         return now
+
+    def used(self, key: Key, layout: Layout) -> None:
+        """Note the layout of a request that was noted."""
+        sent = self._sent.get(key)
+        if sent is not None:
+            others = tuple(each for each in sent.layouts if each.boundary != layout.boundary)
+            self._sent[key] = replace(sent, layouts=(*others, layout)[-LAYOUTS_MAX:])

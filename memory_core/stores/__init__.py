@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-KINDS = ("conversation", "model", "tenant", "day")
+KINDS = ("conversation", "model", "tenant", "day", "share")
 """What totals are kept by."""
 
 NAMES_MAX = 10_000

@@ -140,6 +140,7 @@ def test_a_row_adds_to_the_totals_of_its_conversation_model_tenant_and_day():
         "model": "m",
         "tenant": "t",
         "day": "1971-01-01",
+        "share": "live",
     }
     for _, amounts in found.values():
         assert amounts["requests"] == 1
@@ -149,8 +150,14 @@ def test_a_row_adds_to_the_totals_of_its_conversation_model_tenant_and_day():
         assert amounts["paid_usd"] == pytest.approx(210 * 2.0 / 1e6)
 
 
+def test_a_conversation_that_is_left_alone_is_added_up_apart():
+    shadow = msgspec.structs.replace(billed(ROW, BILL, PRICE), share="shadow", planned_tokens=100)
+    (share,) = [tally for tally in tallies(shadow, "c", "t") if tally.kind == "share"]
+    assert (share.name, share.amounts["planned_tokens"], share.amounts["planned"]) == ("shadow", 100, 4)
+
+
 def test_no_total_is_kept_without_a_name_nor_in_dollars_where_the_row_has_none():
     row = billed(msgspec.structs.replace(ROW, model=""), BILL, replace(PRICE, unit="input"))
     found = tallies(row, "c", "")
-    assert {tally.kind for tally in found} == {"conversation", "day"}
+    assert {tally.kind for tally in found} == {"conversation", "day", "share"}
     assert not [name for tally in found for name in tally.amounts if name.endswith("_usd")]
