@@ -11,11 +11,10 @@ of W, recall of R, and a transcript that grows by m tokens a request,
 
 E is the lot size of Harris (1913), taken by part-period balancing (DeMatteis 1968): begin anew once what a cut would
 spare holds E tokens. As every rewrite waits until waiting has cost as much, a conversation has at no request paid more
-than passthrough and, on top, D of its dearest epoch, one recall (w·R) and one step of the cache ((w - r)·step), as long
-as no exchange is longer than an epoch; where some are, D of two epochs and (w - r) of the longest exchange
-(tests/proxy/test_plan_bound.py). An edit before the cut may force an epoch that has earned nothing yet, and so may a
-cache that was colder than its row says. Where the cache is cold anyway a rewrite is free. EXPERIMENTS.md has what was
-tried.
+than passthrough and, on top, D of its dearest epoch, one recall (w·R) and one step of the cache ((w - r)·step); where
+exchanges are longer than an epoch, also (w - r) of the longest (tests/proxy/test_plan_bound.py). An edit before the
+cut may force an epoch that has earned nothing yet, and so may a cache that was colder than its row says. Where the
+cache is cold anyway a rewrite is free. EXPERIMENTS.md has what was tried.
 """
 
 from dataclasses import dataclass, replace
@@ -121,12 +120,11 @@ def terms(
     """
     least = window_tokens(price, budget, fixed + block)
     recall = min(budget.recall_tokens_max, budget.context_tokens)
-    if (
-        price.at_marks and price.read > 0
-    ):  # no compact prompt is ever read back: each is written anew, and may be shorter
-        marginal = price.write * (block + least + recall) / price.read
+    if price.at_marks and price.read > 0:  # no compact prompt is read back, so that each may be written anew
+        marginal = price.write * (fixed + block + least + recall) / price.read - fixed
         return Terms(0.0, 0.0, marginal, marginal)
-    rewritten = block + (least if window is None else window) + (fixed if fixed < price.cacheable_min else 0)
+    kept = least if window is None else max(least, window)
+    rewritten = block + kept + (fixed if fixed < price.cacheable_min else 0)
     rewrite = (price.write - price.read) * rewritten
     if price.read <= 0:  # reading is free: no length ever pays for a rewrite
         return Terms(rewrite, budget.epoch_tokens, inf, inf)
@@ -191,12 +189,13 @@ def _why_compact(mode: str, measured: Measured, standing: Standing, price: Price
 
 
 def _cold_pays(seen: int, measured: Measured, following: Terms, price: Price, budget: Budget, cut: int) -> bool:
-    """With a cold cache a rewrite spares at once what it leaves out; that must cover what the layout costs too much,
-    turn by turn, until the transcript has grown to where both cost the same."""
+    """With a cold cache a rewrite spares at once what it leaves out; that must be worth it, and cover what the layout
+    costs too much, turn by turn, until the transcript has grown to where both cost the same."""
     left = budget.block_tokens + measured.between(cut, measured.asked) + budget.recall_tokens_max
     gain = price.write * (seen - left)
     missing = max(0.0, following.marginal - seen)
-    return gain > 0 and gain >= price.read * missing * missing / (2 * measured.exchange)
+    worth = measured.between(measured.seen_from, cut) >= SPARED_SHARE_MIN * budget.window_tokens
+    return worth and gain > 0 and gain >= price.read * missing * missing / (2 * measured.exchange)
 
 
 def _why_anew(measured: Measured, standing: Standing, price: Price, budget: Budget, cut: int) -> str:

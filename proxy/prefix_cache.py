@@ -35,6 +35,11 @@ class Prompt(Protocol):
         """How long it is."""
         ...
 
+    @property
+    def lasting(self) -> int:
+        """How many leading tokens the next prompt has if it goes on from this one."""
+        ...
+
     def shared(self, earlier: Self, *, with_answer: bool) -> int:
         """How many leading tokens it has in common with an earlier one, and with the answer to that one if asked."""
         ...
@@ -71,10 +76,13 @@ class PrefixCache(Generic[P]):
         """
         self._entries = [entry for entry in self._entries if at - entry.at <= price.ttl_s]
         found = [prompt.shared(entry.prompt, with_answer=price.caches_answers) for entry in self._entries]
-        ends = [entry.prompt.tokens - REPLY_TOKENS for entry in self._entries]
-        continued = {place for place, (shared, end) in enumerate(zip(found, ends, strict=True)) if shared >= end}
+        prompts = [entry.prompt for entry in self._entries]
+        continued = {
+            n for n, (shared, earlier) in enumerate(zip(found, prompts, strict=True)) if shared >= earlier.lasting
+        }
         if price.at_marks:
-            found = [found[place] for place in continued]
+            ends = [earlier.tokens - REPLY_TOKENS for earlier in prompts]
+            found = [shared for shared, end in zip(found, ends, strict=True) if shared >= end]
         total = round(prompt.tokens * factor)
         cached = cacheable(price, min(round(max(found, default=0) * factor), total - 1))
         written = max(0, cacheable(price, total) - cached)
@@ -125,8 +133,16 @@ class Outline:
     @property
     def tokens(self) -> int:
         """How long it is."""
-        head = sum(part.tokens for part in self.head)
-        return head + self.begins[self.length] - self.begins[self.first] + self.recall.tokens + REPLY_TOKENS
+        return self._until(self.length) + self.recall.tokens + REPLY_TOKENS
+
+    @property
+    def lasting(self) -> int:
+        """Recall is gone next time, and all that stands behind it is elsewhere."""
+        return self._until(self.asked + 1 if self.recall.tokens else self.length)
+
+    def _until(self, place: int) -> int:
+        """Tokens of the head and of the turns before `place`."""
+        return sum(part.tokens for part in self.head) + self.begins[place] - self.begins[self.first]
 
     def shared(self, earlier: "Outline", *, with_answer: bool) -> int:
         """Whole messages at a time; of a part of the head that changed, its beginning."""
@@ -170,6 +186,11 @@ class Encoded:
     def tokens(self) -> int:
         """How long it is."""
         return len(self.ids)
+
+    @property
+    def lasting(self) -> int:
+        """All but the opening of the reply."""
+        return len(self.ids) - REPLY_TOKENS
 
     def shared(self, earlier: "Encoded", *, with_answer: bool) -> int:
         """Token by token."""

@@ -24,7 +24,7 @@ BLOCK = 500
 
 
 def prices(least_read: float, longest_min: int) -> st.SearchStrategy[Price]:
-    reads = [read for read in (0.01, 0.025, 0.05, 0.1, 0.25, 0.5) if read >= least_read]
+    reads = [read for read in (0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5) if read >= least_read]
     return st.builds(
         Price,
         name=st.just("row"),
@@ -111,7 +111,7 @@ def longest_exchange(turns: Turns) -> int:
 
 
 @given(
-    prices(0.01, 1024),
+    prices(0.01, 4096),
     st.sampled_from([100, 800, 2000]),
     st.sampled_from([1000, 2000, 5000]),
     HEADS,
@@ -124,8 +124,8 @@ def test_overpaid_is_at_most_a_rewrite_a_recall_and_a_step_and_nothing_past_brea
 ):
     """Where no exchange is longer than an epoch and turns get neither longer nor shorter as they go on.
 
-    At no request is more overpaid than D of the dearest epoch so far + w·R + (w - r)·step; past one and a half
-    times the length at which passthrough was left, nothing.
+    At no request is more overpaid than D of the dearest epoch so far + w·R + (w - r)·step; past 1.3 times the
+    length at which passthrough was left, nothing.
     """
     source, exchanges = random.Random(seed), data.draw(st.integers(2, 120))
     turns = chat(source, exchanges, epoch // 2) if seed % 3 else with_tools(source, exchanges, epoch // 8)
@@ -136,12 +136,12 @@ def test_overpaid_is_at_most_a_rewrite_a_recall_and_a_step_and_nothing_past_brea
         left_at = left_at or (sent.full if sent.layout.is_compact else 0)
         assert sent.overpaid <= dearest + price.write * RECALL + (price.write - price.read) * price.step + 1e-6
         assert sent.overpaid == 0 or left_at
-        if left_at and sent.full > 1.5 * left_at:
+        if left_at and sent.full > 1.3 * left_at:
             assert sent.overpaid <= 0
 
 
 @given(
-    prices(0.05, 1024),
+    prices(0.02, 4096),
     st.sampled_from([0, 100, 800, 2000]),
     st.sampled_from([500, 2000, 5000]),
     HEADS,
@@ -149,21 +149,21 @@ def test_overpaid_is_at_most_a_rewrite_a_recall_and_a_step_and_nothing_past_brea
     st.data(),
 )
 @settings(max_examples=60)
-def test_overpaid_is_at_most_two_rewrites_and_an_exchange_whatever_is_said(price, window, epoch, head, seed, data):
+def test_overpaid_is_at_most_a_rewrite_and_an_exchange_whatever_is_said(price, window, epoch, head, seed, data):
     """Turns of 5 to 6,000 tokens, loops of tools that are longer than an epoch.
 
-    At no request is more overpaid than the D of two successive epochs + w·R + (w - r)·(step + the longest exchange):
+    At no request is more overpaid than D of the dearest epoch so far + w·R + (w - r)·(step + the longest exchange):
     what follows the recall of a question is read anew once the recall is gone. Measured, not proved, for prices as
     providers have them: where turns differ a thousandfold, what D was when passthrough was left says little of what
     it will be.
     """
     turns = with_tools(random.Random(seed), data.draw(st.integers(2, 120)), 6000, (0, 0, 1, 2, 5))
     spread = (price.write - price.read) * (price.step + longest_exchange(turns)) + price.write * RECALL
-    before, two = 0.0, 0.0
+    dearest = 0.0
     for sent in play(turns, price, budget_of(window, epoch), head):
         if sent.layout.why:
-            before, two = sent.rewrite, max(two, before + sent.rewrite)
-        assert sent.overpaid <= two + spread + 1e-6
+            dearest = max(dearest, sent.rewrite)
+        assert sent.overpaid <= dearest + spread + 1e-6
 
 
 @pytest.mark.parametrize(("read", "write", "ratio"), [(0.025, 1.25, 0.75), (0.1, 1.0, 0.25), (0.25, 1.0, 0.13)])
