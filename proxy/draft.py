@@ -130,7 +130,9 @@ class Drafter:
             found = await self._epochs.in_force(lineage, measured.asked, lane)
             epoch = found if found is not None else PASSTHROUGH
             boundary = _boundary(lineage, epoch.cut)
-            idle = await self._recent.idle_s(key, epoch.cut, boundary, case.at, case.price.ttl_s)
+            idle = max(0.0, case.at - epoch.at)  # another replica may have begun it just now
+            if idle > case.price.ttl_s:
+                idle = await self._recent.idle_s(key, epoch.cut, boundary, case.at, case.price.ttl_s)
         head = digest_of(*(part.digest for part in measured.head))
         first = lineage.digests[measured.seen_from] if measured.length > measured.seen_from else b""
         sent = self._recent.noted(key, head, digest_of(head, first))
@@ -163,7 +165,7 @@ class Drafter:
         most = case.budget.block_tokens - MESSAGE_TOKENS
         block = assemble.render_block(found.block, layout.cut, most, lambda text: self._count(case, text))
         tokens = self._count(case, block) + MESSAGE_TOKENS if block else 0
-        return Epoch(layout.epoch, layout.cut, block, tokens, layout.why, case.measured.length)
+        return Epoch(layout.epoch, layout.cut, block, tokens, layout.why, case.measured.length, case.at)
 
     def _count(self, case: Case, text: str) -> int:
         return self._counter.text(text, case.request.model)

@@ -29,7 +29,7 @@ NOTED_MAX = 8
 class Epoch:
     """The turns before `cut` stand in `block` (`block_tokens` as a message, "" and 0 if none); `number` counts from 1.
 
-    `why` it began, and with which turn (`begun`, from 1).
+    `why` it began, with which turn (`begun`, from 1), and when (`at`, unix seconds).
     """
 
     number: int
@@ -38,6 +38,7 @@ class Epoch:
     block_tokens: int
     why: str
     begun: int
+    at: float = 0.0
 
 
 class _Place(NamedTuple):
@@ -48,7 +49,7 @@ class _Place(NamedTuple):
 
 
 _PLACE = struct.Struct(f">Q{DIGEST_BYTES}s")
-_NUMBERS = struct.Struct(">4Q")
+_NUMBERS = struct.Struct(">4Qd")
 """Fixed widths: what is stored is no longer at turn ten thousand than at turn ten."""
 
 
@@ -120,14 +121,14 @@ def _key(lane: bytes, boundary: bytes) -> bytes:
 
 
 def _encoded(epoch: Epoch) -> bytes:
-    numbers = _NUMBERS.pack(epoch.number, epoch.cut, epoch.block_tokens, epoch.begun)
+    numbers = _NUMBERS.pack(epoch.number, epoch.cut, epoch.block_tokens, epoch.begun, epoch.at)
     return msgspec.msgpack.encode((numbers, epoch.why, epoch.block))
 
 
 def _decoded(payload: bytes) -> Epoch:
     try:
         numbers, why, block = msgspec.msgpack.decode(payload, type=tuple[bytes, str, str])
-        number, cut, block_tokens, begun = _NUMBERS.unpack(numbers)
+        number, cut, block_tokens, begun, at = _NUMBERS.unpack(numbers)
     except (msgspec.DecodeError, struct.error):
         raise StoreError(_UNREADABLE) from None
-    return Epoch(number, cut, block, block_tokens, why, begun)
+    return Epoch(number, cut, block, block_tokens, why, begun, at)

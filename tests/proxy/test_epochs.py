@@ -33,7 +33,7 @@ async def replicas(open_again, store_url):
 
 
 async def test_an_epoch_comes_back_as_it_began(replicas):
-    begun = Epoch(3, 20, "<memory>\nJörg's \x00 🦩?</memory>", 2**40, "cold", 61)
+    begun = Epoch(3, 20, "<memory>\nJörg's \x00 🦩?</memory>", 2**40, "cold", 61, 1_700_000_000.25)
     assert await in_force(replicas[0]) is None
     assert await replicas[0].begin(LINEAGE, LANE, begun) == begun
     assert [await in_force(each) for each in replicas] == [begun, begun]

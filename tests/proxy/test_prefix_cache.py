@@ -167,6 +167,7 @@ def test_the_last_token_is_always_computed():
     @dataclass(frozen=True)
     class Same:
         tokens: int = 64
+        lasting: int = 64
 
         def shared(self, _, *, with_answer):
             return self.tokens

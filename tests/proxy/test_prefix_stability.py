@@ -31,7 +31,9 @@ STEADY = [change for change in CHANGES if change != "strip"]
 """A client that strips its history changes the bytes itself."""
 
 keys = count()
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+quick = settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 async def played(store: Store, session: Sequence[Request], key: str = "", **parts: object) -> list[Sent]:
