@@ -32,7 +32,7 @@ STEADY = [change for change in CHANGES if change != "strip"]
 
 keys = count()
 quick = settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
