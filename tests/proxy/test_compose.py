@@ -7,25 +7,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from config.prices import Price, Prices
+from config.prices import Price
 from embedders import Embedder
 from memory_core.stores import Store, open_store
-from proxy.claim import Claim
 from proxy.compose import Composer, Composition
-from proxy.draft import Drafter
-from proxy.epochs import Epochs
 from proxy.ledger import Row, encode_row
-from proxy.meter import Meter
 from proxy.metrics import Metrics
 from proxy.options import Options
 from proxy.plan import Budget, uncached
-from proxy.recent import Recent
-from proxy.runs import Runs
-from proxy.sampling import Shares
-from proxy.tokens import TokenCounter
 from proxy.wire import ChatRequest, parse
+from tests.support.composing import replica
 from tests.support.embedders import GatedEmbedder
-from tests.support.remembering import remembering
 
 BUDGET = Budget(window_tokens=100, epoch_tokens=200, context_tokens=200, block_tokens=40, recall_tokens_max=160)
 PRICE = Price("p", "*", 1.0, "input", read=0.5, write=1.0, cacheable_min=1, step=1, ttl_s=300.0)
@@ -47,31 +39,13 @@ async def composing(
 ) -> AsyncIterator[Bench]:
     """A replica, on a store of its own or a `shared` one."""
     store = await open_store("memory://") if shared is None else shared
-    claim = Claim(store, embedder.name)
-    await claim.confirm()
-    metrics = Metrics()
-    remember, counter = remembering(store, embedder), TokenCounter({})
-    drafter = Drafter(
-        remember, Epochs(store), Recent(store), Prices((price,)), counter, metrics, block_placement="message"
-    )
-    composer = Composer(
-        remember,
-        Runs(store),
-        claim,
-        Meter(counter),
-        drafter,
-        metrics,
-        mode="auto",
-        budget=BUDGET,
-        block_share=0.2,
-        shares=Shares(),
-        memory_timeout_s=memory_timeout_s,
-        compact_timeout_s=30.0,
+    one = await replica(
+        store, embedder=embedder, price=price, budget=BUDGET, block_share=0.2, memory_timeout_s=memory_timeout_s
     )
     try:
-        yield Bench(composer, metrics)
+        yield Bench(one.composer, one.metrics)
     finally:
-        await composer.aclose()
+        await one.composer.aclose()
         if shared is None:
             await store.aclose()
 

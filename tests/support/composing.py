@@ -38,6 +38,7 @@ class Replica:
     composer: Composer
     remember: Remember
     runs: Runs
+    metrics: Metrics
 
     async def send(self, messages: Sequence[Msg], at: float, options: Options = UNASKED) -> "Sent":
         """Compose a request and learn it, as if its answer had been lost."""
@@ -72,6 +73,8 @@ async def replica(
     budget: Budget = BUDGET,
     embedder: Embedder | None = None,
     block_placement: str = "message",
+    block_share: float = 0.25,
+    memory_timeout_s: float = 60.0,
     shares: Shares = Shares(),  # noqa: B008 -- frozen
 ) -> Replica:
     """A process that has just started on this store."""
@@ -92,9 +95,9 @@ async def replica(
         metrics,
         mode=mode,
         budget=budget,
-        block_share=0.25,
+        block_share=block_share,
         shares=shares,
-        memory_timeout_s=60.0,
+        memory_timeout_s=memory_timeout_s,
         compact_timeout_s=60.0,
     )
-    return Replica(composer, remember, runs)
+    return Replica(composer, remember, runs, metrics)
