@@ -33,6 +33,9 @@ PENDING_MAX = 256
 """Requests whose memory goes on catching up after they stopped waiting; past this new ones pass through at once."""
 
 
+OWN_MAX = 20_000
+
+
 class CatchingUpError(Exception):
     """Memory is still reading this conversation."""
 
@@ -98,6 +101,7 @@ class Composer:
         self._compact_timeout_s = compact_timeout_s
         self._pending: set[asyncio.Task[Any]] = set()
         self._behind: set[str] = set()
+        self._own: dict[str, None] = {}
         self._logged: set[str] = set()
 
     async def compose(self, request: ChatRequest, options: Options, at: float) -> Composition:
@@ -190,13 +194,23 @@ class Composer:
         """The lineage with what is stored before it: by its id, or by the run that a window of it repeats."""
         if lineage.explicit:
             return await self._remember.resume(lineage)
-        if lineage.length <= RUN_TURNS or await self._remember.knows(lineage.conversation):
+        if lineage.length <= RUN_TURNS or lineage.conversation in self._own:
+            return lineage
+        if await self._remember.knows(lineage.conversation):
+            self._keep_own(lineage.conversation)
             return lineage
         run = await self._runs.find(lineage)
         if run is None or run.conversation == lineage.conversation:
+            self._keep_own(lineage.conversation)
             return lineage
         found = await self._remember.attach(lineage, run.conversation, run.end, at_least=RUN_TURNS)
         return lineage if found is None else found
+
+    def _keep_own(self, conversation: str) -> None:
+        """No window on another one: that need not be looked up again while the learner is behind."""
+        self._own[conversation] = None
+        if len(self._own) > OWN_MAX:
+            self._own.pop(next(iter(self._own)))
 
     def _budget_of(self, options: Options) -> Budget:
         if options.context_tokens is None:
