@@ -3,15 +3,16 @@
 
 PYTHON ?= python3
 ARGS ?=
+LITELLM ?= 1.106.2
 BIN := .venv/bin
 SERVE := .venv/.serve-installed
 DEV := .venv/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo lint check test test-all bench fix clean
+.PHONY: help setup serve demo lint check test test-all bench bench-peers fix clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(DEV) ## make .venv with everything that development needs
 
@@ -38,12 +39,17 @@ test-all: lint ## everything, minutes of load included
 bench: $(DEV) ## measure, and print one table
 	$(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: $(DEV) ## the wire beside LiteLLM's proxy, which goes into a venv of its own
+	@[ -x .venv-peers/bin/litellm ] || { $(PYTHON) -m venv .venv-peers && .venv-peers/bin/python -m pip install \
+	--quiet --disable-pip-version-check "litellm[proxy]==$(LITELLM)"; }
+	$(BIN)/python -m benchmarks.peers --litellm .venv-peers/bin/litellm
+
 fix: $(DEV) ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## remove .venv, builds and caches; conversations stay
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps, so that an install runs again only after pyproject.toml changed.

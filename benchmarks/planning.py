@@ -21,9 +21,9 @@ from benchmarks.embedding import SilentEmbedder
 from benchmarks.replay import as_request, player
 from config.prices import Price
 from memory_core.stores import Store, open_store
+from proxy.message import read_message
 from proxy.options import Options
 from proxy.plan import Budget
-from proxy.wire import read_message
 
 SHORT, LONG = 10, 10_000
 REQUESTS = 60

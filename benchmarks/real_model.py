@@ -7,11 +7,11 @@
 warm: the rival is cached full history. Each path keeps its own answers, as clients do. That favours direct, whose
 answers lie in the cache as they were generated, while isocost's stand behind a recall that the next prompt lacks.
 
-The user pastes about 275 tokens a turn and gets 24 back. Why so many: a token at position p takes this engine about
+The user pastes about 390 tokens a turn and gets 24 back. Why so many: a token at position p takes this engine about
 6.5 + .00175 p ms (one thread, no flash attention: with it 6.2 + .00213 p, the slower one from p = 800 on). Direct pays
 that for each pasted token at an ever higher p, isocost for paste, last answer and up to 440 tokens of recall at p below
 5,000, and rewrites some 2,000 tokens every ten turns. From this follows that isocost becomes the faster one near turn
-90 with pastes of 200 tokens, 60 with 250, 50 with 275, 35 with 350: the more is prefilled a turn, the dearer is depth.
+90 with pastes of 200 tokens, 60 with 250, 35 with 350: the more is prefilled a turn, the dearer is depth.
 Answers beyond 8,192 tokens are nonsense, since the model was trained for no more; what is measured is time.
 """
 
@@ -43,7 +43,7 @@ from benchmarks.real_model_rows import (
 from memory_core.stores import open_store
 from proxy.ledger import Row, decode_row
 
-PASTE_CHARS = 800
+PASTE_CHARS = 1_100
 
 RUN_TIMEOUT_S = 7_200.0
 """Four times what the chats should take: an engine that swaps or shares its core must not hold a machine for a day."""

@@ -25,7 +25,7 @@ from benchmarks import replay_data
 from benchmarks.embedding import SilentEmbedder
 from benchmarks.replay_data import Conversation
 from benchmarks.replay_table import Played, Turn, bars_held, is_flat, print_tables
-from config.prices import Price, Prices
+from config.prices import Price
 from embedders import Embedder, open_embedder
 from memory_core.state import Capacities
 from memory_core.stores import Store, open_store
@@ -35,6 +35,7 @@ from proxy.claim import Claim
 from proxy.compose import Composer, Composition
 from proxy.draft import Drafter
 from proxy.epochs import Epochs
+from proxy.message import read_message
 from proxy.meter import Meter
 from proxy.metrics import Metrics
 from proxy.options import Options
@@ -45,7 +46,7 @@ from proxy.remember import Remember
 from proxy.runs import Runs
 from proxy.sampling import Shares
 from proxy.tokens import TokenCounter, load_encoding
-from proxy.wire import ChatRequest, parse, read_message
+from proxy.wire import ChatRequest, parse
 
 GAP_S = 30.0
 STARTED_AT = 1_700_000_000.0
@@ -121,7 +122,7 @@ async def player(embedder: Embedder, price: Price, *, budget: Budget = BUDGET, s
     await claim.confirm()
     remember = Remember(store, embedder, count=counter.message, capacities=Capacities(), cache_bytes_max=2**30)
     drafter = Drafter(
-        remember, Epochs(store), Recent(store), Prices((price,)), counter, metrics, block_placement="message"
+        remember, Epochs(store), Recent(store), lambda _: price, counter, metrics, block_placement="message"
     )
     composer = Composer(
         remember,

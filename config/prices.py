@@ -3,18 +3,16 @@
 Only ratios decide a plan; `input` turns them into money for the ledger.
 """
 
-import tomllib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field
 
 from config.sources import SettingsError
+from config.tables import read_rows
 
 PRICES = Path(__file__).with_name("prices.toml")
 LONGEST_NAME = 200
@@ -102,41 +100,5 @@ def load_prices(own: Path | None = None, row: str = "") -> Prices:
 
     Raises SettingsError: a sentence for each fault, with file, row and field.
     """
-    prices = Prices((*(_read(own) if own else ()), *_read(PRICES)))
+    prices = Prices((*(read_rows(own, "price", Price) if own else ()), *read_rows(PRICES, "price", Price)))
     return Prices(prices.rows, prices.named(row)) if row else prices
-
-
-def _read(file: Path) -> tuple[Price, ...]:
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"the price file {file} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both one
-        raise SettingsError(f"the price file {file} is not TOML: {error}") from error
-    rows, faults = table.pop("price", []), [f"{name} is unknown: rows stand under [[price]]" for name in table]
-    if not isinstance(rows, list):
-        rows, faults = [], [*faults, "price should be [[price]], a table for each row"]
-    try:
-        found = TypeAdapter(tuple[Price, ...]).validate_python(tuple(rows))
-    except ValidationError as refused:
-        found, faults = (), [*faults, *_faults(refused, rows)]
-    faults += [
-        f"two rows are named {name!r}" for name, count in Counter(each.name for each in found).items() if count > 1
-    ]
-    if faults:
-        raise SettingsError("\n- ".join([f"the price file {file} cannot be used:", *faults]))
-    return found
-
-
-def _faults(refused: ValidationError, rows: Sequence[Any]) -> Iterator[str]:
-    """`row 3 ("mine"), read: ...` for each fault; unknown keys get the keys there are."""
-    for error in refused.errors(include_url=False, include_context=False, include_input=False):
-        place, *field = error["loc"]
-        row = rows[int(place)]
-        name = f" ({row['name']!r})" if isinstance(row, dict) and "name" in row else ""
-        problem = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        if error["type"] == "unexpected_keyword_argument":
-            problem = f"is no key of a row; there are: {', '.join(each.name for each in fields(Price))}"
-        elif error["type"] == "missing":
-            problem = "is missing"
-        yield f"{', '.join([f'row {int(place) + 1}{name}', *map(str, field)])}: {problem}"

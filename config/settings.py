@@ -43,14 +43,32 @@ class Settings(Loaded):
         repr=False,
         description="Sent as Bearer when the client sends no Authorization. Better set as ISOCOST_UPSTREAM_KEY.",
     )
+    upstreams: str = Field(
+        "",
+        repr=False,
+        description="A TOML file of several upstreams, told apart by the model's name. See "
+        "config/upstreams.example.toml. `upstream` is the last of them then, for all other models. Empty: none.",
+    )
+    connect_retries: int = Field(
+        1,
+        ge=0,
+        le=10,
+        description="How often to try again where no connection was made. What may have run is never sent again.",
+    )
     connect_timeout_s: float = Field(
         10.0, ge=0.1, le=300, description="Seconds to reach the upstream. Longer only hides that it is down."
     )
-    read_timeout_s: float = Field(
+    first_byte_timeout_s: float = Field(
         600.0,
         ge=1,
         le=86400,
-        description="Longest silence of the upstream, in seconds. Long prompts and reasoning think for minutes.",
+        description="Longest wait for an answer to begin, in seconds. Long prompts and reasoning take minutes.",
+    )
+    idle_timeout_s: float = Field(
+        300.0, ge=1, le=86400, description="Longest silence in mid-answer, in seconds. Then the answer breaks off."
+    )
+    total_timeout_s: float = Field(
+        7200.0, ge=1, le=864_000, description="Longest time for a whole answer, in seconds, however it trickles."
     )
 
     # == Store
@@ -97,16 +115,10 @@ class Settings(Loaded):
         "gets the rest.",
     )
     window_tokens: int = Field(
-        800,
-        ge=0,
-        le=1_000_000,
-        description="Tokens of verbatim turns kept when an epoch begins.",
+        800, ge=0, le=1_000_000, description="Tokens of verbatim turns kept when an epoch begins."
     )
     epoch_tokens: int = Field(
-        2000,
-        ge=100,
-        le=1_000_000,
-        description="Most transcript tokens an epoch spans; the price row may say less.",
+        2000, ge=100, le=1_000_000, description="Most transcript tokens an epoch spans; the price row may say less."
     )
     full_max_tokens: int = Field(
         0,
@@ -243,6 +255,12 @@ class Settings(Loaded):
         ge=1,
         le=1024,
         description="Largest answer that is read along to be learned, in MiB. Longer ones are relayed, not learned.",
+    )
+    requests_max: int = Field(
+        2000, ge=1, le=1_000_000, description="Requests under way at once. One more gets 503 and a retry-after."
+    )
+    requests_each_max: int = Field(
+        0, ge=0, le=1_000_000, description="The same for one credential, which gets 429. 0: no bound of its own."
     )
     drain_timeout_s: float = Field(
         10.0,

@@ -16,10 +16,10 @@ listwise fit on LoCoMo and LongMemEval, rounded; a fit without the dialogue that
 (EXPERIMENTS.md).
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +87,7 @@ NO_TERMS: Mapping[str, float] = MappingProxyType({})
 Scores = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """One recalled chunk: the turn it is from (1-based), which chunk of it (0-based), and its score."""
 
     turn: int
@@ -126,18 +125,19 @@ def rank(
     scored = adjusted(scored, index, count, asked, pulled, bias)
     order = np.argsort(-np.round(scored, SCORE_DECIMALS), kind="stable")
     ranked = (Memory(*index.place(int(memory)), float(scored[memory])) for memory in order)
-    return _diverse(filtered(ranked, keep, CANDIDATES * limit))[:limit]
+    return _diverse(filtered(ranked, keep, CANDIDATES * limit), limit)
 
 
-def _diverse(best: Sequence[Memory]) -> list[Memory]:
-    """The same memories, each scored down by the better chunks of its turn: a long one must not fill a budget."""
-    before = Counter[int]()
+def _diverse(best: Sequence[Memory], limit: int) -> list[Memory]:
+    """The best of these, each scored down by the better chunks of its turn: a long one must not fill a budget."""
+    before: dict[int, int] = {}
     found = []
-    for memory in best:
-        score = round(memory.score * REPEAT_DECAY ** before[memory.turn], SCORE_DECIMALS)
-        found.append(Memory(memory.turn, memory.chunk, score))
-        before[memory.turn] += 1
-    return sorted(found, key=lambda memory: (-memory.score, memory.turn, memory.chunk))
+    for turn, chunk, score in best:
+        repeats = before.get(turn, 0)
+        before[turn] = repeats + 1
+        found.append((-round(score * REPEAT_DECAY**repeats, SCORE_DECIMALS), turn, chunk))
+    found.sort()
+    return [Memory(turn, chunk, -below) for below, turn, chunk in found[:limit]]
 
 
 def _is_known(index: MemoryIndex, count: int, query: str) -> bool:

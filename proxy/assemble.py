@@ -15,8 +15,8 @@ from memory_core.cues import speaker, stamp
 from memory_core.focus import excerpt, focused
 from memory_core.handoff import Section, neutral
 from proxy.lineage import Lineage
+from proxy.message import Message, new_message, with_text_after
 from proxy.plan import Layout
-from proxy.wire import Message, new_message, with_text_after
 
 _FENCE = re.compile(r"<(\s*/?\s*)(memory)\b", re.IGNORECASE)
 _IMITATION = re.compile(r"((?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])[^\S\n\r]*)(?=\[\d)")
@@ -30,6 +30,9 @@ _CLOSING = "</memory>"
 
 _TOKENS_LEFT_MIN = 12
 """With less left than this no line fits; stop looking."""
+
+_MISFITS_MAX = 24
+"""After so many quotes that did not fit what is left is hardly ever filled; each costs some 50 µs to find out."""
 
 _SHORTENED_TOKENS_MIN = 40
 """With less left than this, shorter memories are worth more than a part of a longer one."""
@@ -105,17 +108,19 @@ def render_recall(
     """
     left = tokens_max - count(f"{_RECALL_OPENING}\n{_CLOSING}\n")
     chosen: list[Quote] = []
-    tried = False
+    tried, misfits = False, 0
     for quote in quotes:
-        if left < _TOKENS_LEFT_MIN:
+        if left < _TOKENS_LEFT_MIN or misfits > _MISFITS_MAX:
             break
         fitting: Quote | None = quote
         if count(f"{quote.line}\n") > left:
             fitting = None if tried or left < _SHORTENED_TOKENS_MIN else _shortened(quote, left, count, sought)
             tried = True
-        if fitting:
-            chosen.append(fitting)
-            left -= count(f"{fitting.line}\n")
+        if fitting is None:
+            misfits += 1
+            continue
+        chosen.append(fitting)
+        left -= count(f"{fitting.line}\n")
     if not chosen:
         return NOTHING
     chosen.sort(key=lambda quote: (quote.turn, quote.chunk))

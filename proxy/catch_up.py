@@ -18,7 +18,7 @@ from proxy.hot import Hot
 from proxy.leaning import Leaning
 from proxy.lineage import Head, Lineage
 from proxy.log_reader import LogReader, own_turns
-from proxy.wire import Message, read_message
+from proxy.message import Message, read_message
 
 BLOCK_TURNS = 64
 """How many turns are looked up in one go, from log or embedder; the event loop gets a breath between two."""

@@ -27,6 +27,7 @@ from proxy.demo.model import demo_model
 from proxy.demo.recorder import Recorder
 from proxy.demo.serving import serve_app
 from proxy.demo.show import run_demo
+from proxy.server import OPTIONS
 
 app = cyclopts.App(
     name="isocost",
@@ -84,11 +85,7 @@ def serve(
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,  # the upstream's own `server` and `date` stand, not ours beside them
-        date_header=False,
-        lifespan="on",
+        **OPTIONS,
         timeout_graceful_shutdown=int(settings.drain_timeout_s),
     )
     return 0

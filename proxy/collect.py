@@ -10,8 +10,11 @@ from typing import Any
 import msgspec
 
 from proxy.errors import ProxyError
+from proxy.message import MALFORMED, Message, as_resent, items_as_resent, read_message
 from proxy.sse import EventReader
-from proxy.wire import MALFORMED, Message, as_resent, read_message
+
+_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
+"""Of a stream of /v1/responses: they hold the whole response."""
 
 READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
 
@@ -72,14 +75,14 @@ class Collector:
         if fields is not None:
             self._answer.take_whole(fields)
 
-    def message(self) -> Message | None:
-        """The answer as a message of the transcript; None if there is none to learn (n > 1, an error, a cut)."""
+    def turns(self) -> tuple[Message, ...]:
+        """The answer as turns of the transcript; none if there is nothing to learn (n > 1, an error, a cut)."""
         if not self._readable or self._answer.choices != 1:
-            return None
+            return ()
         try:
-            return read_message(as_resent(self._answer.message()))
+            return tuple(map(read_message, self._answer.resent()))
         except (ProxyError, RecursionError):
-            return None
+            return ()
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -91,7 +94,11 @@ class Collector:
             self.complete = True
             return
         fields = _object(data)
-        if fields is not None:
+        if fields is not None and isinstance(fields.get("response"), dict):
+            if fields.get("type") in _LAST_EVENTS:
+                self._answer.take_whole(fields["response"])
+                self.complete = True
+        elif fields is not None:
             self._answer.take_chunk(fields)
             self.complete = self.complete or self._answer.finished
 
@@ -105,6 +112,7 @@ class _Answer:
         self._refusal: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
         self._whole: dict[str, Any] | None = None
+        self._items: list[bytes] | None = None
         self._indexes: set[int] = set()
         self.finished = False
 
@@ -112,7 +120,11 @@ class _Answer:
     def choices(self) -> int:
         return len(self._indexes)
 
-    def message(self) -> dict[str, Any]:
+    def resent(self) -> list[bytes]:
+        """What a client would send back of it."""
+        return [as_resent(self._message())] if self._items is None else self._items
+
+    def _message(self) -> dict[str, Any]:
         if self._whole is not None:
             return self._whole
         calls = [_joined(self._calls[index]) for index in sorted(self._calls)]
@@ -120,6 +132,9 @@ class _Answer:
 
     def take_whole(self, fields: dict[str, Any]) -> None:
         self._take_usage(fields)
+        if isinstance(fields.get("output"), list):
+            self._items = items_as_resent(fields["output"]) if fields.get("status") != "failed" else []
+            self._indexes = {0}
         for place, choice in enumerate(_objects(fields.get("choices"))):
             self._indexes.add(place)
             if isinstance(choice.get("message"), dict) and self._whole is None:

@@ -1,12 +1,13 @@
 """The compact prompt of a request, if there is to be one: how the conversation stands, plan, recollect, assemble."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 
-from config.prices import Price, Prices
+from config.prices import Price
 from memory_core.stores import StoreError
 from memory_core.transcript import digest_of
-from proxy import assemble, grammar
+from proxy import assemble, grammar, responses
 from proxy.epochs import Epoch, Epochs, lane_of
 from proxy.lineage import Lineage
 from proxy.meter import Measured
@@ -69,14 +70,14 @@ class Case:
 
 
 class Drafter:
-    """`block_placement` as in assemble.py."""
+    """`prices` gives a model's row; `block_placement` as in assemble.py."""
 
     def __init__(
         self,
         remember: Remember,
         epochs: Epochs,
         recent: Recent,
-        prices: Prices,
+        prices: Callable[[str], Price],
         counter: TokenCounter,
         metrics: Metrics,
         *,
@@ -92,7 +93,7 @@ class Drafter:
 
     def price(self, request: ChatRequest) -> Price:
         """The row that holds for a request."""
-        price = self._prices.of(request.model)
+        price = self._prices(request.model)
         return uncached(price) if price.needs_breakpoints and _BREAKPOINT not in request.body else price
 
     async def draft(self, case: Case) -> Draft | None:
@@ -158,7 +159,10 @@ class Drafter:
 
     async def _recollect(self, case: Case, layout: Layout, question: Question) -> Recollection:
         with_block = bool(layout.why) and case.budget.block_tokens > 0
-        return await self._remember.recollect(case.lineage, question, cut=layout.cut, with_block=with_block)
+        tokens = min(case.budget.recall_tokens_max, case.budget.context_tokens)
+        return await self._remember.recollect(
+            case.lineage, question, cut=layout.cut, tokens=tokens, with_block=with_block
+        )
 
     def _begun(self, case: Case, layout: Layout, found: Recollection) -> Epoch:
         """The epoch that begins with this request."""
@@ -193,8 +197,9 @@ class Drafter:
 
     async def _body(self, case: Case, layout: Layout, block: str, recall: str) -> bytes:
         forwarded = await self.messages(case.request, case.lineage, layout, block, recall)
-        fault = grammar.fault(forwarded)
-        if fault and (case.lineage.is_thin or not grammar.fault([message.raw for message in case.request.messages])):
+        fault_of = grammar.fault if case.request.field == "messages" else responses.fault
+        fault = fault_of(forwarded)
+        if fault and (case.lineage.is_thin or not fault_of([message.raw for message in case.request.messages])):
             raise GrammarError(fault)  # what the client itself has wrong is the upstream's to judge
         added = {}
         if case.price.takes_cache_key:

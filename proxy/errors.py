@@ -2,20 +2,26 @@
 
 ProxyError
 ├── BadRequestError        400  the body cannot be read as a chat request
+├── ModelNotFoundError     404  no upstream serves this model
 ├── BodyTooLargeError      413  the body is over our cap
-├── UpstreamError          502  the model behind us could not be reached or broke off
-└── UpstreamTimeoutError   504  it did not answer in time
+├── HeadTooLargeError      431  the headers are
+├── TooManyError           429  as many requests of this credential are under way as we take
+├── BusyError              503  as many requests are
+└── UpstreamError          502  the model behind us broke off
+    ├── UnreachableError   502  it could not be reached
+    └── UpstreamTimeoutError 504  it did not answer in time
 """
 
 import msgspec
 
 
 class ProxyError(Exception):
-    """An answer of our own: each class knows its status and OpenAI error type."""
+    """An answer of our own: each class knows its status, OpenAI error type, and further headers."""
 
     status = 500
     type = "isocost_error"
     code: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -43,12 +49,50 @@ class BodyTooLargeError(ProxyError):
     code = "request_too_large"
 
 
+class ModelNotFoundError(ProxyError):
+    """Of several upstreams none serves this model."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "model_not_found"
+
+
+class HeadTooLargeError(ProxyError):
+    """The client's headers are over the cap."""
+
+    status = 431
+    type = "invalid_request_error"
+    code = "headers_too_large"
+
+
+class TooManyError(ProxyError):
+    """As many requests of this credential are under way as we take."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
+    headers = ((b"retry-after", b"1"),)
+
+
+class BusyError(ProxyError):
+    """As many requests are under way as we take."""
+
+    status = 503
+    type = "server_error"
+    code = "overloaded"
+    headers = ((b"retry-after", b"1"),)
+
+
 class UpstreamError(ProxyError):
     """The upstream could not be reached, or broke off before its headers."""
 
     status = 502
     type = "upstream_error"
     code = "upstream_unreachable"
+
+
+class UnreachableError(UpstreamError):
+    """No connection was made: nothing was sent."""
 
 
 class UpstreamTimeoutError(UpstreamError):

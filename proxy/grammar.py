@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.wire import MALFORMED, SYSTEM_ROLES
+from proxy.message import MALFORMED, SYSTEM_ROLES
 
 _ROLES = SYSTEM_ROLES | {"user", "assistant", "tool", "function"}
 

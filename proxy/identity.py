@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from proxy.wire import MALFORMED
+from proxy.message import MALFORMED
 
 ID_CHARS_MAX = 512
 """A longer id in the body is no id to us; in our own header it is an error."""

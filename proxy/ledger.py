@@ -92,13 +92,13 @@ def billed(row: Row, bill: Bill, price: Price) -> Row:
 
 def reported(usage: Mapping[str, Any]) -> Reported:
     """The prompt's tokens in an upstream's usage: OpenAI's names, and those of vendors that differ."""
-    details = usage.get("prompt_tokens_details")
+    details = usage.get("prompt_tokens_details", usage.get("input_tokens_details"))
     inner: Mapping[str, Any] = details if isinstance(details, dict) else {}
     cached = _count(inner, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens", "cache_read_input_tokens")
     written = _count(inner, "cache_write_tokens", "cache_creation_tokens") or _count(
         usage, "cache_write_tokens", "cache_creation_input_tokens"
     )
-    return Reported(_count(usage, "prompt_tokens"), cached, written)
+    return Reported(_count(usage, "prompt_tokens", "input_tokens"), cached, written)
 
 
 def tallies(row: Row, conversation: str, tenant: str) -> list[Tally]:

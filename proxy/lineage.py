@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from memory_core.transcript import Turn, chain, digest_of, root_digest
 from proxy.identity import Identity
-from proxy.wire import Message
+from proxy.message import Message
 
 FRONT_MAX = 2
 """So many messages in front of a window may be new to us: a summary of what was dropped, and its acknowledgement."""
@@ -78,7 +78,7 @@ class Lineage:
 
 def trace(messages: Sequence[Message], tenant: bytes, identity: Identity) -> Lineage:
     """The lineage of a client that sent its whole history: O(messages), the only part of ours that is."""
-    places = tuple(place for place, message in enumerate(messages) if not message.is_system)
+    places = tuple([place for place, message in enumerate(messages) if message.is_turn])
     pinned = tuple(place for place, message in enumerate(messages) if message.is_system)
     root = root_digest(tenant, identity.scope)
     turns = _linked(root, [messages[place] for place in places])
@@ -115,15 +115,15 @@ def attached(
     return replace(follows, conversation=conversation, is_window=True)
 
 
-def extended(lineage: Lineage, answer: Message) -> Lineage:
-    """The lineage with the upstream's answer as its newest turn."""
+def extended(lineage: Lineage, *answer: Message) -> Lineage:
+    """The lineage with the upstream's answer as its newest turns."""
     parent = lineage.digests[-1] if lineage.length else lineage.root
-    added = _linked(parent, [answer])
+    added = _linked(parent, answer)
     return replace(
         lineage,
         turns=lineage.turns + added,
-        places=(*lineage.places, -1),
-        digests=[*lineage.digests, added[0].digest],
+        places=(*lineage.places, *[-1 for _ in added]),
+        digests=[*lineage.digests, *(turn.digest for turn in added)],
     )
 
 
@@ -147,8 +147,10 @@ def relinked(parent: bytes, turns: Sequence[Turn]) -> tuple[Turn, ...]:
     """The same turns, following another parent."""
     digests = chain(parent, [turn.fingerprint for turn in turns])
     return tuple(
-        Turn(turn.role, turn.text, turn.message, turn.fingerprint, digest)
-        for turn, digest in zip(turns, digests, strict=True)
+        [
+            Turn(turn.role, turn.text, turn.message, turn.fingerprint, digest)
+            for turn, digest in zip(turns, digests, strict=True)
+        ]
     )
 
 
@@ -208,6 +210,8 @@ def _overlap(stored: Sequence[bytes], sent: Sequence[bytes]) -> int:
 def _linked(root: bytes, messages: Sequence[Message]) -> tuple[Turn, ...]:
     digests = chain(root, [message.fingerprint for message in messages])
     return tuple(
-        Turn(message.role, message.text, message.raw, message.fingerprint, digest)
-        for message, digest in zip(messages, digests, strict=True)
+        [
+            Turn(message.role, message.text, message.raw, message.fingerprint, digest)
+            for message, digest in zip(messages, digests, strict=True)
+        ]
     )

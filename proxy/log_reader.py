@@ -6,7 +6,7 @@ from memory_core.codec import Record, decode_record
 from memory_core.stores import Store, StoreError
 from memory_core.transcript import Turn
 from proxy.lineage import Lineage
-from proxy.wire import Message, read_message
+from proxy.message import Message, read_message
 
 _LOST = "the log has lost a turn that its head still names"
 

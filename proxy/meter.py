@@ -19,6 +19,9 @@ EXCHANGE_TOKENS = 200
 
 _RACES_MAX = 4
 
+_HEAD_FIELDS = ("tools", "instructions")
+"""Fields beside the messages that stand in the prompt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -132,10 +135,9 @@ class Meter:
         pinned = [request.messages[place] for place in sorted(lineage.pinned)]
         counts = await self._counter.messages(pinned, request.model)
         parts = [Part(each.fingerprint, count, each.text) for each, count in zip(pinned, counts, strict=True)]
-        tools = request.fields.get("tools")
-        if tools is None:
-            return tuple(parts)
-        return (Part(digest_of(b"tools", tools), await self._counter.payload(tools, request.model)), *parts)
+        fields = [request.fields[name] for name in _HEAD_FIELDS if name in request.fields]
+        before = [Part(digest_of(b"tools", raw), await self._counter.payload(raw, request.model)) for raw in fields]
+        return (*before, *parts)
 
     def _sums(self, key: tuple[str, str]) -> _Sums:
         return self._kept.get(key) or _Sums()

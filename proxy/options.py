@@ -26,8 +26,16 @@ def read_options(headers: Iterable[tuple[bytes, bytes]]) -> Options:
     conversation = found.get(b"x-isocost-conversation", "")
     if len(conversation) > CONVERSATION_CHARS_MAX:
         raise _refused("x-isocost-conversation", f"longer than {CONVERSATION_CHARS_MAX} characters")
-    credential = next((found[name] for name in (b"authorization", b"api-key", b"x-api-key") if found.get(name)), "")
-    return Options(conversation, _mode(found), _context_tokens(found), credential)
+    return Options(conversation, _mode(found), _context_tokens(found), _credential(found))
+
+
+def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Who asks: what the client proves itself with, "" if with nothing."""
+    return _credential({name.lower(): value.decode("latin-1").strip() for name, value in headers})
+
+
+def _credential(found: dict[bytes, str]) -> str:
+    return next((found[name] for name in (b"authorization", b"api-key", b"x-api-key") if found.get(name)), "")
 
 
 def _mode(found: dict[bytes, str]) -> str | None:

@@ -1,29 +1,43 @@
-"""Every other path: forwarded as it is, both ways streamed, so that an upload is never held in memory."""
+"""Every other path: forwarded as it is, both ways streamed, so that an upload is never held in memory.
+
+With several upstreams the model decides, so that a JSON body is read first; what names no model goes to the default.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from urllib.parse import unquote
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
-from proxy.errors import ProxyError
+from proxy.errors import BodyTooLargeError, ProxyError
+from proxy.message import MALFORMED
+from proxy.model_list import ModelList
 from proxy.relay import ClientGoneError, relay, send_error, until_gone
+from proxy.routes import Routes
 from proxy.upstream import Headers, Upstream, raw_path
+
+_MODELS = ("/v1/models", "/models")
 
 
 class Passthrough:
-    """The ASGI app for all paths that are not ours."""
+    """The ASGI app for all HTTP paths that are not ours. `body_bytes_max` bounds a body that is read for its model."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
+    def __init__(self, routes: Routes, *, body_bytes_max: int) -> None:
+        self._routes = routes
+        self._models = ModelList(routes)
+        self._body_bytes_max = body_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward one request."""
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1011, "reason": "isocost does not relay WebSockets yet"})
-            return
         upload = _Upload(receive)
         try:
-            await until_gone(upload.rest, self._forward(scope, upload, send))
+            if self._routes.several and scope["method"] == "GET" and scope["path"] in _MODELS:
+                upload.ended.set()
+                await until_gone(upload.rest, self._models.answer(scope, send))
+            else:
+                await until_gone(upload.rest, self._forward(scope, upload, send))
         except ProxyError as error:
             await send_error(error, send, [])
         except ClientGoneError:
@@ -34,8 +48,36 @@ class Passthrough:
         body: bytes | AsyncIterator[bytes] = upload.parts() if _has_body(headers) else b""
         if not body:
             upload.ended.set()
-        response = await self._upstream.send(scope["method"], raw_path(scope), scope["query_string"], headers, body)
+        upstream = self._routes.default
+        if self._routes.several:
+            if isinstance(body, AsyncIterator) and _is_json(headers):
+                body = await self._whole(body)
+            upstream = self._upstream(scope["path"], body)
+        response = await upstream.send(scope["method"], raw_path(scope), scope["query_string"], headers, body)
         await relay(response, send, extra=[], read_along=_ignore, before_end=_nothing)
+
+    def _upstream(self, path: str, body: bytes | AsyncIterator[bytes]) -> Upstream:
+        """By the model that the path or the body names."""
+        for listing in _MODELS:
+            if path.startswith(f"{listing}/"):
+                return self._routes.upstream(unquote(path.removeprefix(f"{listing}/")))
+        named = _Named()
+        if isinstance(body, bytes) and body:
+            with suppress(*MALFORMED):  # what is no JSON is the upstream's to judge
+                named = msgspec.json.decode(body, type=_Named)
+        return self._routes.upstream(named.model) if named.model else self._routes.default
+
+    async def _whole(self, parts: AsyncIterator[bytes]) -> bytes:
+        held = bytearray()
+        async for part in parts:
+            held += part
+            if len(held) > self._body_bytes_max:
+                raise BodyTooLargeError(f"the body is larger than {self._body_bytes_max // 2**20} MiB")
+        return bytes(held)
+
+
+class _Named(msgspec.Struct):
+    model: str = ""
 
 
 class _Upload:
@@ -66,6 +108,10 @@ def _has_body(headers: Headers) -> bool:
     return any(
         name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0") for name, value in headers
     )
+
+
+def _is_json(headers: Headers) -> bool:
+    return any(name == b"content-type" and value.lower().startswith(b"application/json") for name, value in headers)
 
 
 def _ignore(_: bytes) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
+from proxy import responses
 from proxy.accounts import Accounts
 from proxy.collect import READABLE_ENCODINGS, Collector
 from proxy.compose import Composer, Composition
@@ -28,8 +29,9 @@ from proxy.ledger import Reported, Row, billed, reported
 from proxy.metrics import Metrics
 from proxy.options import read_options
 from proxy.relay import ClientGoneError, read_body, relay, send_error, until_gone
-from proxy.upstream import Headers, Upstream, raw_path
-from proxy.wire import parse
+from proxy.routes import Routes
+from proxy.upstream import Headers, raw_path
+from proxy.wire import ChatRequest, parse
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +47,12 @@ class Outcome:
 
 
 class ChatPipeline:
-    """The ASGI app for POST /v1/chat/completions. `clock` gives unix seconds."""
+    """The ASGI app for POST /v1/chat/completions and /v1/responses. `clock` gives unix seconds."""
 
     def __init__(
         self,
         composer: Composer,
-        upstream: Upstream,
+        routes: Routes,
         learner: Learner,
         accounts: Accounts,
         metrics: Metrics,
@@ -61,7 +63,7 @@ class ChatPipeline:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._composer = composer
-        self._upstream = upstream
+        self._routes = routes
         self._learner = learner
         self._accounts = accounts
         self._metrics = metrics
@@ -85,15 +87,18 @@ class ChatPipeline:
         started = time.perf_counter()
         headers = [(name.lower(), value) for name, value in scope["headers"]]
         with self._metrics.stage("parse"):
-            request = parse(body)
+            request = parsed(scope["path"], body)
             options = read_options(headers)
+            upstream = self._routes.upstream(request.model)
         at = self._clock()
-        composition = await self._composer.compose(request, options, at)
+        composition = Composition(body)
+        if request.messages:
+            composition = await self._composer.compose(request, options, at)
         outcome = Outcome(composition, request.model, time.perf_counter() - started, at)
         self._metrics.overhead.observe(outcome.overhead_s)
         try:
-            response = await self._upstream.send(
-                "POST", raw_path(scope), scope["query_string"], _readable(headers), composition.body
+            response = await upstream.send(
+                "POST", raw_path(scope), scope["query_string"], _heard(headers, composition), composition.body
             )
         except ProxyError as error:
             self.offer(outcome, None, error.status)
@@ -121,7 +126,7 @@ class ChatPipeline:
         if made.lineage is None:
             return None
         heard = collector is not None and status < 400 and (collector.complete or made.lineage.is_only_ours)
-        answer = collector.message() if collector is not None and heard else None
+        answer = collector.turns() if collector is not None and heard else ()
         said = reported(collector.usage if collector is not None else {})
         row = self._row(outcome, status, said)
         learned = made.lineage if status < 400 else None
@@ -174,6 +179,11 @@ class _Reading:
             await self._pipeline.acknowledged(done)
 
 
+def parsed(path: str, body: bytes) -> ChatRequest:
+    """The request, by its path; without messages where memory can read none."""
+    return responses.parse(body) if path.endswith("/responses") else parse(body)
+
+
 def written(outcome: Outcome, status: int, said: Reported) -> Row:
     """The ledger's row of a request, but for what it cost."""
     made = outcome.composition
@@ -214,8 +224,11 @@ def report(outcome: Outcome) -> Headers:
     return [(f"x-isocost-{name}".encode(), value.encode()) for name, value in values.items()]
 
 
-def _readable(headers: Headers) -> Headers:
-    """The client's headers, with only those encodings accepted that we can read along ourselves."""
+def _heard(headers: Headers, made: Composition) -> Headers:
+    """The client's headers. Where nobody else will hold the answer, with only those encodings accepted that we can
+    read along; any other client brings back with its next request what we could not read."""
+    if made.lineage is None or not made.lineage.is_only_ours:
+        return headers
     return [(name, _accepted(value)) if name == b"accept-encoding" else (name, value) for name, value in headers]
 
 

@@ -15,7 +15,10 @@ from starlette.types import Receive, Send
 from proxy.errors import BodyTooLargeError, ProxyError, UpstreamError
 from proxy.upstream import Headers, end_to_end
 
-_DONE = b"[DONE]"
+_LAST = (b"[DONE]", b"response.completed", b"response.incomplete", b"response.failed")
+"""What the end of a stream says, of chat and of responses."""
+
+_LAST_BYTES_MAX = max(map(len, _LAST))
 
 
 class ClientGoneError(Exception):
@@ -41,21 +44,26 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
 
 async def until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
     """Run `work`, cancelled if the client hangs up; its errors are raised here."""
-    task = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(_gone(receive))
+    here = asyncio.current_task()
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            continue
+        gone = True
+        if here is not None:
+            here.cancel()
+
+    watcher = asyncio.create_task(watch())
     try:
-        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        await work
+    except asyncio.CancelledError:
+        if not gone or here is None or here.uncancel() > 0:  # someone else cancelled us as well
+            raise
     finally:
-        for pending in (task, watcher):
-            pending.cancel()
-        outcomes = await asyncio.gather(task, watcher, return_exceptions=True)
-    if isinstance(outcomes[0], Exception):
-        raise outcomes[0]
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue
+        watcher.cancel()
+        watcher.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 async def relay(
@@ -68,35 +76,28 @@ async def relay(
 ) -> None:
     """Send an upstream's response on: status, end-to-end headers, bytes. Closes it, whatever happens.
 
-    `extra` headers are added. The last chunk is held until `before_end` has returned. Raises UpstreamError if the
+    `extra` headers are added. A chunk that could be the last is held until `before_end` has returned; of a stream only
+    one that says so, so that no token is ever held back. Raises UpstreamError if the
     upstream breaks off; the client then sees its connection break, as it would have without us.
     """
     try:
         headers = [*end_to_end(response.headers.raw), *extra]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
         held = tail = b""
         async for chunk in _chunks(response.stream):
             if held:
                 await send({"type": "http.response.body", "body": held, "more_body": True})
             read_along(chunk)
-            held = chunk if _may_be_last(response, tail + chunk) else b""
-            tail = (tail + chunk)[1 - len(_DONE) :]
+            heard = tail + chunk
+            held = chunk if not is_stream or any(mark in heard for mark in _LAST) else b""
+            tail = heard[1 - _LAST_BYTES_MAX :] if is_stream else b""
             if not held:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await before_end()
         await send({"type": "http.response.body", "body": held, "more_body": False})
     finally:
         await response.aclose()
-
-
-def _may_be_last(response: httpx.Response, heard: bytes) -> bool:
-    """A chunk that could end the answer: of a stream only one with [DONE], so that no token is ever held back.
-
-    `heard` begins a few bytes before the chunk, since the mark may be cut in two.
-    """
-    if response.headers.get("content-type", "").startswith("text/event-stream"):
-        return _DONE in heard
-    return True
 
 
 async def _chunks(stream: object) -> AsyncIterable[bytes]:
@@ -112,6 +113,7 @@ async def _chunks(stream: object) -> AsyncIterable[bytes]:
 async def send_error(error: ProxyError, send: Send, extra: Headers) -> None:
     """An answer of our own."""
     body = error.body()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *extra]
+    length = str(len(body)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length), *error.headers, *extra]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -6,7 +6,7 @@ turn and from the embedder where it does not. A fork cuts the fold back and grow
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from embedders import Embedder
 from memory_core.chunking import chunks, piece_ends
@@ -28,11 +28,12 @@ from proxy.hot import Hot, HotCache
 from proxy.leaning import Leaning
 from proxy.lineage import Lineage, as_sent, attached, continued, extended
 from proxy.log_reader import LogReader, own_turns
+from proxy.message import Message
 from proxy.recollection import Question, Recollection
-from proxy.wire import Message
 
-RECALLED_MAX = 160
-"""Candidates handed to assembly; more than any sane budget holds."""
+RECALLED_MIN = 64
+RECALLED_TOKENS = 12
+"""Candidates handed to assembly: one for each so many tokens of the budget, fewer than the shortest memory takes."""
 
 LEARNED_TURNS_MAX = 32
 """New turns that one call of `learn` takes."""
@@ -112,9 +113,9 @@ class Remember:
         return phase(similarities, 0.0)
 
     async def recollect(
-        self, lineage: Lineage, question: Question, *, cut: int, with_block: bool = True
+        self, lineage: Lineage, question: Question, *, cut: int, tokens: int = 0, with_block: bool = True
     ) -> Recollection:
-        """The memory of the first `cut` turns for a question.
+        """The memory of the first `cut` turns for a question, as much as `tokens` can hold.
 
         Without a block what the turns stated is not read.
         """
@@ -129,7 +130,7 @@ class Remember:
                 question.text,
                 question.vector,
                 turns=cut,
-                limit=RECALLED_MAX,
+                limit=max(RECALLED_MIN, tokens // RECALLED_TOKENS),
                 bias=self._leaning.bias_at(before, hot.fold.index),
                 keep=self._leaning.filter_at(hot.fold, cut),
                 context=await self._context(hot, lineage, asked),
@@ -144,7 +145,7 @@ class Remember:
         """The turns from `start` (from 0) on that only the log holds, as messages."""
         return await self._log.messages(lineage, start)
 
-    async def learn(self, lineage: Lineage, answer: Message | None, at: float) -> bool:
+    async def learn(self, lineage: Lineage, answer: Sequence[Message], at: float) -> bool:
         """Append what is new of a transcript and its answer to the log; `at` in unix seconds.
 
         One call takes a bounded step: False says that the conversation is busy or that more is left, and asks to be
@@ -162,20 +163,20 @@ class Remember:
         finally:
             hot.lock.release()
 
-    async def _learn_step(self, hot: Hot, lineage: Lineage, answer: Message | None, at: float) -> bool:
+    async def _learn_step(self, hot: Hot, lineage: Lineage, answer: Sequence[Message], at: float) -> bool:
         for _ in range(_SAVE_TRIES):
             current = lineage
             if lineage.explicit:
                 await self._catch_up.with_head(hot, lineage.conversation)
                 current = continued(as_sent(lineage), hot.heads, hot.fold.digests)
-            whole = extended(current, answer) if answer is not None else current
+            whole = extended(current, *answer)
             reached = min(hot.stored, hot.fold.shared(whole.digests))
             turns = min(whole.length, reached + LEARNED_TURNS_MAX)
-            if turns == 0 or await self._write(hot, whole, turns, at, answered=answer is not None):
+            if turns == 0 or await self._write(hot, whole, turns, at, answered=len(answer)):
                 return turns == whole.length
         raise StoreError("a conversation was written by others each time that this process tried")
 
-    async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: bool) -> bool:
+    async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: int) -> bool:
         """Bring the log to the first `until` turns of the lineage; False if someone else moved its head."""
         await self._ready(hot, lineage, until)
         hot.cut(hot.fold.shared(lineage.digests))
@@ -183,7 +184,7 @@ class Remember:
         turns = own_turns(lineage, first)[: until - first]
         parents = [hot.fold.digests[first - 1] if first else lineage.root, *(turn.digest for turn in turns)]
         entries = [
-            Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, answered and seq == lineage.length))
+            Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, seq > lineage.length - answered))
             for seq, (turn, parent) in enumerate(zip(turns, parents, strict=False), start=first + 1)
         ]
         await self._store.append(lineage.conversation, entries)

@@ -16,7 +16,7 @@ import tiktoken
 
 from memory_core.chunking import chunks
 from memory_core.transcript import digest_of
-from proxy.wire import Message
+from proxy.message import Message
 
 MESSAGE_TOKENS = 4
 """What a chat template puts round a message: role, separators (OpenAI cookbook: 3 + 1 for the role)."""
@@ -100,12 +100,15 @@ def encoding_from(name: str, packed: bytes) -> tiktoken.Encoding:
         ranks = b""
     if hashlib.sha256(ranks).hexdigest() != vocabulary.sha256:
         raise VocabularyError(f"the vocabulary {name} of this installation was altered: install isocost again")
-    return tiktoken.Encoding(
+    table = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split, ranks.splitlines())}
+    encoding = tiktoken.Encoding(
         name,
         pat_str=vocabulary.pattern,
-        mergeable_ranks={base64.b64decode(token): int(rank) for token, rank in map(bytes.split, ranks.splitlines())},
+        mergeable_ranks=table,
         special_tokens=dict(vocabulary.special_tokens),
     )
+    table.clear()  # counted with its own copy; this one, 27 MB, is for turning tokens back into bytes
+    return encoding
 
 
 class TokenCounter:
@@ -116,12 +119,13 @@ class TokenCounter:
         self._cached_max = cached_max
         self._counts: OrderedDict[tuple[str, bytes], int] = OrderedDict()
         self._loaded: set[str] = set()
+        self._text = lru_cache(maxsize=4_096)(lambda encoding, text: _count(load_encoding(encoding), text))
         self.encoding = lru_cache(maxsize=1_024)(self._find_encoding)
         """The name of the encoding that counts for a model."""
 
     def text(self, text: str, model: str = "") -> int:
-        """Tokens of a text; not cached, so for short ones."""
-        return _count(load_encoding(self.encoding(model)), text)
+        """Tokens of a short text. The newest few thousand are kept: what is recalled once is recalled again."""
+        return self._text(self.encoding(model), text)
 
     def message(self, message: Message, model: str = "") -> int:
         """Tokens of one message; in o200k if no model is named."""

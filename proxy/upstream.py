@@ -1,21 +1,21 @@
 """The model behind us: clean headers, one call, errors mapped. The seam is httpx's AsyncBaseTransport.
 
 The transport is called directly, not through httpx.AsyncClient: a proxy adds no cookies, no redirects and no headers
-of its own. aiohttp carries it, because stock httpx's pool costs 462-1,884 ms to the first token at 256 streams where
-this costs some 7 (measured; httpcore walks all its connections at every request).
+of its own.
 """
 
+import asyncio
 import string
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from math import inf
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
-from proxy.errors import UpstreamError, UpstreamTimeoutError
+from proxy.errors import UnreachableError, UpstreamError, UpstreamTimeoutError
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -30,95 +30,193 @@ _OURS = b"x-isocost-"
 _REPLACED = (b"host", b"content-length", b"expect")
 """Ours to say. An expectation was met when the body came to us; to hold it back again can wait for ever."""
 
-_KEEPALIVE_S = 4.0
-"""Shorter than the 5 s of uvicorn (vLLM) and Node: a request on a connection that they just closed would fail."""
+_CREDENTIALS = (b"authorization", b"api-key", b"x-api-key", b"cookie")
+
+_RETRY_AFTER_S = 0.05
+
 _PIECE_BYTES = 2**18
 """Larger bodies are written in pieces of this size: in one go they would hold up the event loop (aiohttp warns)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
-    """Where an upstream is: its base URL (with or without /v1), and the key sent if the client sends none."""
+    """Where an upstream is and what it is told: its base URL (with or without /v1), headers that are set on each
+    request, and a key: sent if the client sends none, or always where it `replaces` the client's credentials."""
 
     base_url: str
     key: str = ""
+    replaces: bool = False
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def url(self, path: str, query: bytes) -> httpx.URL:
-        """The upstream's URL for a path of ours; a base that ends in /v1 is not doubled."""
-        base = self.base_url.rstrip("/")
+    def path(self, path: str, query: bytes) -> bytes:
+        """What to ask of it for a path of ours; a base that ends in /v1 is not doubled."""
+        base = self._base_path
         if base.endswith("/v1") and (path == "/v1" or path.startswith("/v1/")):
             path = path[len("/v1") :]
-        return httpx.URL(base + path + (f"?{_escaped(query)}" if query else ""))
+        return (base + path + (f"?{_escaped(query)}" if query else "")).encode("ascii")
+
+    def told(self, headers: Headers) -> Headers:
+        """A client's headers as they go on: less the hop-by-hop ones and ours, with the credential that is to be."""
+        own = [*self.headers]
+        kept = [
+            (name, value) for name, value in end_to_end(headers) if name not in _REPLACED and not name.startswith(_OURS)
+        ]
+        if self.replaces:
+            kept = without_credentials(kept)
+        if self.key and not any(name == b"authorization" for name, _ in kept):
+            own.append((b"authorization", b"Bearer " + self.key.encode()))
+        names = {name for name, _ in own}
+        return [(name, value) for name, value in kept if name not in names] + own
+
+    @cached_property
+    def url(self) -> httpx.URL:
+        """The server, with the credentials that its URL may hold; raises httpx.InvalidURL."""
+        return httpx.URL(self.base_url)
+
+    @cached_property
+    def plain_url(self) -> httpx.URL:
+        """The same without: one credential a call, as aiohttp refuses to choose."""
+        return self.url.copy_with(userinfo=b"")
+
+    @cached_property
+    def _base_path(self) -> str:
+        return self.url.raw_path.decode("ascii").partition("?")[0].rstrip("/")
 
 
-def open_transport() -> httpx.AsyncBaseTransport:
-    """The transport of production; must be called with a running event loop."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
-    unasked = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-    session = aiohttp.ClientSession(
-        connector=connector,
-        skip_auto_headers=unasked,
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),  # any other gives one client's cookies to the next
-    )
-    return AiohttpTransport(client=session)
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: for a connection, for the first byte of an answer, for its next one, for all of it."""
+
+    connect_s: float
+    first_byte_s: float
+    idle_s: float
+    total_s: float = inf
 
 
 class Upstream:
-    """One upstream. Owns the transport that it is given."""
+    """One upstream. `connect_retries` and `fallback` are for when no connection can be made, and nothing was sent.
+
+    The transport stays its owner's to close.
+    """
 
     def __init__(
-        self, target: Target, transport: httpx.AsyncBaseTransport, *, connect_timeout_s: float, read_timeout_s: float
+        self,
+        target: Target,
+        transport: httpx.AsyncBaseTransport,
+        patience: Patience,
+        *,
+        connect_retries: int = 0,
+        fallback: "Upstream | None" = None,
     ) -> None:
-        self._target = target
+        self.target = target
         self._transport = transport
-        self._timeouts = {
-            "connect": connect_timeout_s,
-            "read": read_timeout_s,
-            "write": read_timeout_s,
-            "pool": connect_timeout_s,
-        }
+        self._patience = patience
+        self._connect_retries = connect_retries
+        self._fallback = fallback
+        self._extensions = {"timeout": {"connect": patience.connect_s}}
 
     async def send(
         self, method: str, path: str, query: bytes, headers: Headers, body: bytes | AsyncIterator[bytes]
     ) -> httpx.Response:
-        """One call, never retried: what may have run must not run twice. The caller closes the response.
+        """One call, never made twice: what may have run must not run again. The caller closes the response.
 
-        Raises UpstreamError or UpstreamTimeoutError; the upstream's own errors are responses.
+        A body that is still being received is not held for another try. Raises UpstreamError or UpstreamTimeoutError;
+        the upstream's own errors are responses. Where an answer stops for too long, reading it raises
+        httpx.ReadTimeout.
         """
-        outgoing = self._outgoing(headers, body)
-        try:
-            url = self._target.url(path, query)
-            if any(name == b"authorization" for name, _ in outgoing):
-                url = url.copy_with(userinfo=b"")  # one credential a call: aiohttp refuses to choose
-            request = httpx.Request(
-                method,
-                url,
-                headers=outgoing,
-                content=_in_pieces(body) if isinstance(body, bytes) and len(body) > _PIECE_BYTES else body,
-                extensions={"timeout": self._timeouts},
-            )
-            return await self._transport.handle_async_request(request)
-        except httpx.TimeoutException as error:
-            raise _timed_out(error) from error
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
-            raise UpstreamError(f"the upstream could not be reached: {type(error).__name__}") from error
+        until = asyncio.get_running_loop().time() + self._patience.total_s
+        request = self._request(method, path, query, headers, body)
+        tries = 1 + (self._connect_retries if isinstance(body, bytes) else 0)
+        for left in reversed(range(tries)):
+            try:
+                return await self._ask(request, until)
+            except UnreachableError:
+                if left:
+                    await asyncio.sleep(_RETRY_AFTER_S)
+                elif self._fallback is None or not isinstance(body, bytes):
+                    raise
+        assert self._fallback is not None
+        return await self._fallback.send(method, path, query, without_credentials(headers), body)
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._transport.aclose()
+    async def _ask(self, request: httpx.Request, until: float) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._patience.first_byte_s):
+                response = await self._transport.handle_async_request(request)
+        except httpx.ConnectTimeout as error:
+            raise UnreachableError("the upstream did not accept a connection in time") from error
+        except httpx.ConnectError as error:
+            raise UnreachableError("the upstream could not be reached") from error
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise UpstreamTimeoutError("the upstream did not answer in time") from error
+        except (httpx.HTTPError, OSError) as error:
+            raise UpstreamError(f"the upstream broke off: {type(error).__name__}") from error
+        if isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = _Timed(response.stream, self._patience.idle_s, until)
+        return response
+
+    def _request(
+        self, method: str, path: str, query: bytes, headers: Headers, body: bytes | AsyncIterator[bytes]
+    ) -> httpx.Request:
+        outgoing = self._outgoing(headers, body)
+        named = any(name == b"authorization" for name, _ in outgoing)
+        try:
+            return httpx.Request(
+                method,
+                self.target.plain_url if named else self.target.url,
+                headers=outgoing,
+                stream=_stream(body),
+                extensions={**self._extensions, "target": self.target.path(path, query)},
+            )
+        except httpx.InvalidURL as error:
+            raise UpstreamError("the upstream's URL cannot be used") from error
 
     def _outgoing(self, headers: Headers, body: bytes | AsyncIterator[bytes]) -> Headers:
-        kept = [
-            (name, value) for name, value in end_to_end(headers) if name not in _REPLACED and not name.startswith(_OURS)
-        ]
         length = [value for name, value in headers if name == b"content-length"]
         if isinstance(body, bytes):
             length = [str(len(body)).encode()] if body or length else []
-        kept += [(b"content-length", value) for value in length[:1]]
-        if self._target.key and not any(name == b"authorization" for name, _ in kept):
-            kept.append((b"authorization", b"Bearer " + self._target.key.encode()))
-        return kept
+        return self.target.told(headers) + [(b"content-length", value) for value in length[:1]]
+
+
+class _Timed(httpx.AsyncByteStream):
+    """A body whose next piece must come within `idle_s`, and all of which until `until` (the loop's time)."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, idle_s: float, until: float) -> None:
+        self._stream = stream
+        self._idle_s = idle_s
+        self._until = until
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        pieces = aiter(self._stream)
+        while True:
+            try:
+                async with asyncio.timeout_at(min(loop.time() + self._idle_s, self._until)):
+                    piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as error:
+                raise httpx.ReadTimeout("the answer stopped") from error
+            yield piece
+
+    async def aclose(self) -> None:
+        """Close the upstream's."""
+        await self._stream.aclose()
+
+
+def _stream(body: bytes | AsyncIterator[bytes]) -> httpx.SyncByteStream | httpx.AsyncByteStream:
+    if isinstance(body, bytes) and len(body) <= _PIECE_BYTES:
+        return httpx.ByteStream(body)
+    return _Pieces(_in_pieces(body) if isinstance(body, bytes) else body)
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """A body that is sent as it comes."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces
 
 
 async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
@@ -137,14 +235,13 @@ def _escaped(raw: bytes) -> str:
     return quote_from_bytes(raw, safe=string.punctuation.replace("#", ""))
 
 
+def without_credentials(headers: Headers) -> Headers:
+    """The same less what says who asks."""
+    return [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]
+
+
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Headers without the hop-by-hop ones and those that Connection names; names in lower case, order kept."""
     listed = [(name.lower(), value) for name, value in headers]
     named = {token.strip().lower() for name, value in listed if name == b"connection" for token in value.split(b",")}
     return [(name, value) for name, value in listed if name not in HOP_BY_HOP and name not in named]
-
-
-def _timed_out(error: httpx.TimeoutException) -> UpstreamError:
-    if isinstance(error, httpx.ConnectTimeout):
-        return UpstreamError("the upstream did not accept a connection, or closed it without an answer")
-    return UpstreamTimeoutError("the upstream did not answer in time")

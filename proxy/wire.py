@@ -4,61 +4,29 @@ The body is split, not parsed: top-level fields and messages remain raw JSON, an
 number keeps its digits, an unknown field its order, and 10,000 messages cost some 20 ms.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import msgspec
 
-from memory_core.transcript import digest_of
 from proxy import lenient
 from proxy.errors import BadRequestError
-
-SYSTEM_ROLES = frozenset({"system", "developer"})
-
-_CACHED_BYTES_MAX = 2_048
-"""Longer messages are read each time: a full cache holds at most 16,384 of these, typically some 20 MB."""
+from proxy.message import MALFORMED, Message, encode, message_at
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
-
-MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are no JSON to it: wrong syntax, wrong UTF-8, nested too deeply."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message: the client's bytes, and what memory makes of them.
-
-    `text` is what can be read in it, `attachments` counts the parts that cannot (images, audio, files);
-    `fingerprint` is the same for the same content however it is formatted.
-    """
-
-    raw: bytes
-    role: str
-    text: str
-    attachments: int
-    fingerprint: bytes
-
-    @property
-    def is_system(self) -> bool:
-        """System and developer messages: passed through, never part of the chain."""
-        return self.role in SYSTEM_ROLES
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat request as it came: `body` whole, `fields` raw by name, `messages` decoded."""
+    """A request as it came: `body` whole, `fields` raw by name, `messages` decoded from the one named `field`."""
 
     body: bytes
     fields: Mapping[str, bytes]
     messages: tuple[Message, ...]
     model: str
     stream: bool
+    field: str = "messages"
 
 
 def parse(body: bytes) -> ChatRequest:
@@ -66,62 +34,48 @@ def parse(body: bytes) -> ChatRequest:
 
     Anything else that may be wrong (roles, parameters) is the upstream's to judge.
     """
-    fields, items = _split(body)
-    messages = tuple(_message(item, place) for place, item in enumerate(items))
-    return ChatRequest(body, fields, messages, _text_field(fields, "model"), fields.get("stream") == b"true")
+    fields = split_fields(body)
+    if "messages" not in fields:
+        raise BadRequestError("missing required field: 'messages'", param="messages")
+    items = items_of(fields, "messages")
+    if not items:
+        raise BadRequestError("'messages' is empty: expected at least one message", param="messages")
+    messages = tuple([message_at(item, place) for place, item in enumerate(items)])
+    return ChatRequest(body, fields, messages, text_field(fields, "model"), fields.get("stream") == b"true")
 
 
 def with_messages(request: ChatRequest, messages: Sequence[bytes], **added: str) -> bytes:
     """The request's body with other messages; all other fields byte for byte, in their order, then those `added`."""
     replaced = b"[" + b",".join(messages) + b"]"
-    fields = {name: replaced if name == "messages" else value for name, value in request.fields.items()}
-    fields |= {name: _encode(value) for name, value in added.items() if name not in fields}
-    return b"{" + b",".join(_encode(name) + b":" + value for name, value in fields.items()) + b"}"
+    fields = {name: replaced if name == request.field else value for name, value in request.fields.items()}
+    fields |= {name: encode(value) for name, value in added.items() if name not in fields}
+    return b"{" + b",".join(encode(name) + b":" + value for name, value in fields.items()) + b"}"
 
 
-def with_text_after(raw: bytes, text: str) -> bytes:
-    """A message with `text` after its own: as text, or as one more part where the content is parts."""
-    message = _decode_message(raw)
-    content = message.get("content")
-    if isinstance(content, list):
-        message["content"] = [*content, {"type": "text", "text": text}]
-    else:
-        message["content"] = f"{content}\n\n{text}" if content else text
-    return _encode(message)
-
-
-def new_message(role: str, content: str) -> bytes:
-    """A message of our own."""
-    return msgspec.json.encode({"role": role, "content": content})
-
-
-def read_message(raw: bytes) -> Message:
-    """A message from its JSON, as a client or an upstream wrote it; raises BadRequestError if it is none."""
-    return _message(raw, 0)
-
-
-def as_resent(answer: Mapping[str, Any]) -> bytes:
-    """An upstream's answer in the form in which clients send it back: what is empty is left out."""
-    kept = {name: value for name, value in answer.items() if name in _CANONICAL and value not in _EMPTY}
-    return _encode({"role": "assistant", "content": None if kept else "", **kept})
-
-
-def _split(body: bytes) -> tuple[dict[str, bytes], list[bytes]]:
+def split_fields(body: bytes) -> dict[str, bytes]:
+    """A body's fields as raw JSON; raises BadRequestError for what is no JSON object."""
     try:
-        fields = {name: bytes(value) for name, value in _decode_fields(body).items()}
+        return {name: bytes(value) for name, value in _decode_fields(body).items()}
     except MALFORMED as error:
-        fields = _split_leniently(body, error)
-    if "messages" not in fields:
-        raise BadRequestError("missing required field: 'messages'", param="messages")
+        return _split_leniently(body, error)
+
+
+def items_of(fields: Mapping[str, bytes], name: str) -> list[bytes]:
+    """The members of a list, as raw JSON; raises BadRequestError for what is no list."""
     try:
-        items = [bytes(item) for item in _decode_items(fields["messages"])]
+        return [bytes(item) for item in _decode_items(fields[name])]
     except MALFORMED:
-        if not fields["messages"].startswith(b"["):
-            raise BadRequestError("'messages' must be a list of messages", param="messages") from None
-        items = lenient.members(fields["messages"].decode())
-    if not items:
-        raise BadRequestError("'messages' is empty: expected at least one message", param="messages")
-    return fields, items
+        if not fields[name].startswith(b"["):
+            raise BadRequestError(f"'{name}' must be a list of messages", param=name) from None
+        return lenient.members(fields[name].decode())
+
+
+def text_field(fields: Mapping[str, bytes], name: str) -> str:
+    """A field that is text; "" for any other."""
+    try:
+        return msgspec.json.decode(fields.get(name, b'""'), type=str)
+    except MALFORMED:
+        return ""
 
 
 def _split_leniently(body: bytes, strict: Exception) -> dict[str, bytes]:
@@ -138,158 +92,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-
-
-def _message(raw: bytes, place: int) -> Message:
-    if len(raw) <= _CACHED_BYTES_MAX:
-        with suppress(BadRequestError):  # an error is told again below, with its place
-            return _read_cached(raw)
-    return _read(raw, f"messages[{place}]")
-
-
-@lru_cache(maxsize=16_384)
-def _read_cached(raw: bytes) -> Message:
-    """A resent history is read once: a turn said before costs a look-up, some 2 µs instead of 25."""
-    return _read(raw, "messages")
-
-
-def _read(raw: bytes, param: str) -> Message:
-    fields = _decode_message(raw, param)
-    role = fields.get("role")
-    if not isinstance(role, str):
-        raise BadRequestError(f"{param} has no 'role'", param=f"{param}.role")
-    role = _readable(role)
-    try:
-        text = _readable(_text_of(fields))
-        said = {name: _plain(_essence(name, fields[name])) for name in _CANONICAL if name in fields}
-        if role == "assistant":
-            said["content"] = _unthought(said.get("content"))
-            text = _unthought(text)  # as it is fingerprinted, or one count would stand for both forms
-        canonical = {name: value for name, value in said.items() if value not in _EMPTY}
-        fingerprint = digest_of(role.encode(), _encode_sorted(canonical))
-    except RecursionError:
-        raise BadRequestError(f"{param} is nested too deeply", param=param) from None
-    return Message(raw, role, text, _attachments(fields.get("content")), fingerprint)
-
-
-_CANONICAL = ("content", "tool_calls", "tool_call_id", "name", "function_call", "refusal", "audio")
-"""What a message says. Reasoning is left out: clients strip it or not, and it must not fork a conversation."""
-
-_EMPTY: tuple[object, ...] = (None, "", [])
-
-_THOUGHT = ("<think>", "</think>")
-
-_ESSENTIAL = {
-    "tool_calls": ("id", "type", "function", "custom"),
-    "function": ("name", "arguments"),
-    "audio": ("id",),
-}
-"""What every client sends back of these; some add an index or parsed arguments, few return the sound itself."""
-
-
-def _decode_message(raw: bytes, param: str = "messages") -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(raw)
-    except MALFORMED:
-        decoded = _decode_leniently(raw, param)
-    if not isinstance(decoded, dict):
-        raise BadRequestError(f"{param} must be an object", param=param)
-    return decoded
-
-
-def _decode_leniently(raw: bytes, param: str) -> Any:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        raise BadRequestError(f"{param} is not valid JSON", param=param) from None
-
-
-def _encode(value: Mapping[str, Any] | str) -> bytes:
-    try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError:  # a lone surrogate: only escapes can carry it
-        return json.dumps(value).encode()
-
-
-def _unthought(content: Any) -> Any:
-    """An answer without the reasoning that some models write in front of it: clients strip it or not."""
-    if isinstance(content, str) and content.startswith(_THOUGHT[0]) and _THOUGHT[1] in content:
-        return content.partition(_THOUGHT[1])[2].strip()
-    return content
-
-
-def _essence(name: str, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_essence(name, item) for item in value]
-    if name in _ESSENTIAL and isinstance(value, dict):
-        return {key: _essence(key, item) for key, item in value.items() if key in _ESSENTIAL[name]}
-    return _arguments(value) if name == "arguments" and isinstance(value, str) else value
-
-
-def _arguments(text: str) -> Any:
-    """A call's arguments as what they mean: many clients write the JSON of an answer anew."""
-    try:
-        return _plain(msgspec.json.decode(text))
-    except (*MALFORMED, UnicodeEncodeError):
-        return text
-
-
-def _plain(value: Any) -> Any:
-    """A value in canonical form: text parts joined to text, text trimmed and readable."""
-    if isinstance(value, str):
-        return _readable(value).strip()
-    if isinstance(value, list):
-        if value and all(isinstance(part, dict) and part.get("type") == "text" for part in value):
-            return _plain("\n".join(str(part.get("text", "")) for part in value))
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {_readable(str(name)): _plain(item) for name, item in value.items()}
-    return value
-
-
-def _text_of(fields: Mapping[str, Any]) -> str:
-    """All that can be read in a message; what cannot is named in brackets."""
-    pieces = [_part_text(part) for part in _parts(fields.get("content"))]
-    for call in _parts(fields.get("tool_calls")):
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict):
-            pieces.append(f"{function.get('name')}({function.get('arguments')})")
-    return "\n".join(piece for piece in pieces if piece)
-
-
-def _attachments(content: Any) -> int:
-    readable = ("text", "refusal")
-    return sum(isinstance(part, dict) and part.get("type") not in readable for part in _parts(content))
-
-
-def _parts(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _part_text(part: Any) -> str:
-    if isinstance(part, str):
-        return part
-    if not isinstance(part, dict):
-        return ""
-    for name in ("text", "refusal"):
-        if isinstance(part.get(name), str):
-            return str(part[name])
-    return f"[{part.get('type', 'part')}]"
-
-
-def _readable(text: str) -> str:
-    """Text that UTF-8 can carry: a lone surrogate becomes U+FFFD, nothing else changes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _text_field(fields: Mapping[str, bytes], name: str) -> str:
-    try:
-        return msgspec.json.decode(fields.get(name, b'""'), type=str)
-    except MALFORMED:
-        return ""

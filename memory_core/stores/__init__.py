@@ -73,6 +73,16 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """A ledger row (opaque bytes) of a conversation; `at` in unix seconds; what it counts to the totals."""
+
+    conversation: str
+    row: bytes
+    at: float
+    totals: Sequence[Tally] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
     """The sum of all tallies of one kind and name, field by field; `at` is the newest row's (unix seconds)."""
 
@@ -126,11 +136,11 @@ class Store(Protocol):
         """Store `snapshot` if the stored version is `snapshot.version - 1`; False if someone was first."""
         ...
 
-    async def record(self, conversation: str, row: bytes, at: float, totals: Sequence[Tally] = ()) -> None:
-        """Append a ledger row (opaque bytes; `at` in unix seconds) and add what it counts to the totals.
+    async def record(self, *entries: LedgerEntry) -> None:
+        """Append ledger rows and add what they count to the totals; many at once cost little more than one.
 
         Raises ValueError, with nothing written, for an amount that is not finite or a kind that is not in KINDS.
-        SQLite writes row and totals in one transaction. Redis is sent them at once, the row first: only if the
+        SQLite writes rows and totals in one transaction. Redis is sent them at once, the rows first: only if the
         link breaks in between may a row stand whose totals lack it.
         """
         ...
@@ -146,8 +156,9 @@ class Store(Protocol):
     async def totals(self, kind: str, limit: int) -> list[Total]:
         """The `limit` totals of this kind with the newest rows, newest first; ties by name.
 
-        Sums are float additions in the order of arrival. Of a kind, conversations excepted, no more than NAMES_MAX
-        names are told apart, since clients name models; what came under a further one stands as OTHER, beside them.
+        Sums are float additions in the order of arrival, those of one call first. Of a kind, conversations excepted, no
+        more than NAMES_MAX names are told apart, since clients name models; what came under a further one stands as
+        OTHER, beside them.
         """
         ...
 
@@ -163,9 +174,19 @@ class Store(Protocol):
         ...
 
 
-def checked(totals: Sequence[Tally]) -> list[Tally]:
-    """The same with amounts of type float; raises ValueError for a kind not in KINDS or an amount not finite."""
-    return [Tally(_kind(t.kind), t.name, {f: _finite(f, amount) for f, amount in t.amounts.items()}) for t in totals]
+def summed(entries: Sequence[LedgerEntry]) -> list[tuple[Tally, float]]:
+    """What these add to each total, and the newest time; raises ValueError as `record` does.
+
+    Added up before the store is asked: a thousand rows of one model are one write to its total.
+    """
+    sums: dict[tuple[str, str], tuple[dict[str, float], float]] = {}
+    for entry in entries:
+        for tally in entry.totals:
+            amounts, at = sums.get((_kind(tally.kind), tally.name), ({}, -math.inf))
+            for field, amount in tally.amounts.items():
+                amounts[field] = _finite(field, amounts.get(field, 0.0) + _finite(field, amount))
+            sums[tally.kind, tally.name] = amounts, max(at, entry.at)
+    return [(Tally(kind, name, amounts), at) for (kind, name), (amounts, at) in sums.items()]
 
 
 def _kind(kind: str) -> str:

@@ -14,12 +14,12 @@ from memory_core.stores import (
     NAMES_MAX,
     ConversationSummary,
     Entry,
+    LedgerEntry,
     Snapshot,
     StoreError,
     StoreMismatchError,
-    Tally,
     Total,
-    checked,
+    summed,
 )
 from memory_core.stores.redis_keys import CONVERSATIONS, FORMAT_KEY, PARTS, PINS, listing_key, part_key, total_key
 from memory_core.stores.redis_link import RedisLink, connect, place
@@ -150,19 +150,26 @@ class RedisStore:
         won = await self._link.call(lambda: self._link.ask("EVAL", SAVE, 1, key, s.version, s.digest, s.seq, s.state))
         return bool(won)
 
-    async def record(self, conversation: str, row: bytes, at: float, totals: Sequence[Tally] = ()) -> None:
-        ledger, tallies = part_key(conversation, "ledger"), checked(totals)
+    async def record(self, *entries: LedgerEntry) -> None:
+        tallies = summed(entries)
 
         async def work() -> None:
             await self._link.pipe(
-                ("RPUSH", ledger, row),
-                ("LTRIM", ledger, -self._rows_max, -1),
-                ("INCR", part_key(conversation, "recorded")),
-                ("ZADD", CONVERSATIONS, "LT", -at, conversation),
-                *additions(tallies, at, names_max=self._names_max),
+                *(command for entry in entries for command in self._row(entry)),
+                *additions(tallies, names_max=self._names_max),
             )
 
-        await self._link.call(work)
+        if entries:
+            await self._link.call(work)
+
+    def _row(self, entry: LedgerEntry) -> list[tuple[Any, ...]]:
+        ledger = part_key(entry.conversation, "ledger")
+        return [
+            ("RPUSH", ledger, entry.row),
+            ("LTRIM", ledger, -self._rows_max, -1),
+            ("INCR", part_key(entry.conversation, "recorded")),
+            ("ZADD", CONVERSATIONS, "LT", -entry.at, entry.conversation),
+        ]
 
     async def rows(self, conversation: str, limit: int) -> list[bytes]:
         if limit <= 0:

@@ -18,12 +18,12 @@ redis.call('ZADD', KEYS[1], 'LT', ARGV[3], name)
 for i = 5, #ARGV, 2 do redis.call('HINCRBYFLOAT', sums, ARGV[i], ARGV[i + 1]) end"""
 
 
-def additions(tallies: Iterable[Tally], at: float, *, names_max: int) -> list[Command]:
-    """Commands that add each tally to its total, or to OTHER's if its name is new where names_max are listed.
+def additions(tallies: Iterable[tuple[Tally, float]], *, names_max: int) -> list[Command]:
+    """Commands that add each tally, of a time, to its total, or to OTHER's if names_max others are listed.
 
     Raises UnicodeError before anything is sent.
     """
-    return [command for tally in tallies for command in _addition(tally, at, names_max)]
+    return [command for tally, at in tallies for command in _addition(tally, at, names_max)]
 
 
 def _addition(tally: Tally, at: float, names_max: int) -> list[Command]:

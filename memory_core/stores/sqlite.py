@@ -15,12 +15,12 @@ from memory_core.stores import (
     NAMES_MAX,
     ConversationSummary,
     Entry,
+    LedgerEntry,
     Snapshot,
     StoreError,
-    Tally,
     Total,
-    checked,
     sqlite_totals,
+    summed,
 )
 from memory_core.stores.sqlite_file import Lane, connect, locate, open_writer, transaction
 
@@ -37,6 +37,10 @@ WITH RECURSIVE walk(digest, parent, seq) AS (
     WHERE walk.seq > 1
 )
 SELECT digest, seq FROM walk ORDER BY seq"""
+
+
+SEEN = """
+INSERT INTO summary VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET rows = rows + 1, at = max(at, excluded.at)"""
 
 
 class SqliteStore:
@@ -128,17 +132,15 @@ class SqliteStore:
 
         return await self._write(work)
 
-    async def record(self, conversation: str, row: bytes, at: float, totals: Sequence[Tally] = ()) -> None:
-        tallies = checked(totals)
+    async def record(self, *entries: LedgerEntry) -> None:
+        tallies = summed(entries)
+        rows = [(entry.conversation, entry.row) for entry in entries]
+        seen = [(entry.conversation, entry.at) for entry in entries]
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT INTO ledger (conversation, row) VALUES (?, ?)", (conversation, row))
-            connection.execute(
-                """INSERT INTO summary VALUES (?, 1, ?)
-                   ON CONFLICT DO UPDATE SET rows = rows + 1, at = max(at, excluded.at)""",
-                (conversation, at),
-            )
-            sqlite_totals.add(connection, tallies, at, names_max=self._names_max)
+            connection.executemany("INSERT INTO ledger (conversation, row) VALUES (?, ?)", rows)
+            connection.executemany(SEEN, seen)
+            sqlite_totals.add(connection, tallies, names_max=self._names_max)
 
         await self._write(work)
 

@@ -20,9 +20,9 @@ LEFT JOIN total ON kind = :kind AND total.name = newest.name
 ORDER BY newest.at DESC, newest.name, field"""
 
 
-def add(connection: sqlite3.Connection, tallies: Iterable[Tally], at: float, *, names_max: int) -> None:
-    """Add each tally to its total, or to OTHER's; belongs inside a transaction."""
-    for tally in tallies:
+def add(connection: sqlite3.Connection, tallies: Iterable[tuple[Tally, float]], *, names_max: int) -> None:
+    """Add each tally, of a time, to its total, or to OTHER's; belongs inside a transaction."""
+    for tally, at in tallies:
         name = _admitted(connection, tally, names_max)
         connection.execute(LIST, (tally.kind, name, at))
         rows = ((tally.kind, name, field, amount) for field, amount in tally.amounts.items())

@@ -6,9 +6,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.demo.answers import text_of
 
+_KEPT = ("/chat/completions", "/responses")
+
 
 class Recorder:
-    """Wraps an OpenAI-compatible app and keeps the body of the last POST whose path ends in `/chat/completions`.
+    """Wraps an OpenAI-compatible app and keeps the body of the last POST of a chat or a response.
 
     One body is held at a time; the app behind sees every message as it came.
     """
@@ -31,7 +33,7 @@ class Recorder:
             return ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_chat = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/chat/completions")
+        is_chat = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith(_KEPT)
         await self._app(scope, self._copying(receive) if is_chat else receive, send)
 
     def _copying(self, receive: Receive) -> Receive:

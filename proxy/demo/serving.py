@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from proxy.server import OPTIONS
+
 
 class _Server(uvicorn.Server):
     """Leaves signals to the program around it, and tells when it listens or why it does not."""
@@ -54,13 +56,8 @@ async def serve_app(
         bound_port: int = listener.getsockname()[1]
         config = uvicorn.Config(
             app,
-            lifespan="on",
-            ws="none",
-            log_config=None,  # the program around it has set up logging
             log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
+            **OPTIONS,
             timeout_graceful_shutdown=stop_timeout_s,
         )
         server = _Server(config)

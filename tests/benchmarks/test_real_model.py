@@ -25,7 +25,7 @@ from benchmarks.real_model_rows import (
     with_estimates,
     write_rows,
 )
-from memory_core.stores import open_store
+from memory_core.stores import LedgerEntry, open_store
 from proxy.ledger import Row, encode_row
 
 # as llama.cpp's server wrote it, shortened
@@ -209,12 +209,12 @@ async def test_the_ledger_is_read_once_it_is_whole(tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'memory.sqlite'}"
     store = await open_store(url)
     row = Row(at=1.0, turn=1, model="m", mode="auto", full_tokens=1, sent_tokens=1, overhead_ms=1.0, cached_tokens=7)
-    await store.record("c1", encode_row(row), row.at)
+    await store.record(LedgerEntry("c1", encode_row(row), row.at))
     with pytest.raises(TimeoutError):
         await ledger(url, "c1", 2, timeout_s=0.1)
     waiting = asyncio.create_task(ledger(url, "c1", 2))
     last = msgspec.structs.replace(row, turn=3, cached_tokens=9)
-    await store.record("c1", encode_row(last), row.at)
+    await store.record(LedgerEntry("c1", encode_row(last), row.at))
     await store.aclose()
     assert await waiting == [row, last]
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from memory_core.stores import ConversationSummary, Entry, Snapshot, Store, StoreError, open_store
+from memory_core.stores import ConversationSummary, Entry, LedgerEntry, Snapshot, Store, StoreError, open_store
 from tests.support.store_places import ROOT, OpenStore, branch, digest, digests, snapshot
 
 pytest_plugins = ["tests.support.store_places"]
@@ -46,7 +46,7 @@ async def test_of_concurrent_saves_exactly_one_wins(open_again: OpenStore, store
 async def test_rows_are_the_newest_oldest_first(store: Store) -> None:
     assert await store.rows("c", 5) == []
     for n in range(5):
-        await store.record("c", b"row %d" % n, at=float(n))
+        await store.record(LedgerEntry("c", b"row %d" % n, at=float(n)))
     assert await store.rows("c", 3) == [b"row 2", b"row 3", b"row 4"]
     assert await store.rows("c", 99) == [b"row %d" % n for n in range(5)]
     assert await store.rows("c", 0) == []
@@ -55,7 +55,7 @@ async def test_rows_are_the_newest_oldest_first(store: Store) -> None:
 
 async def test_conversations_come_newest_first_then_by_id(store: Store) -> None:
     for name, at in (("old", 1.5), ("b", 7.25), ("a", 7.25), ("new", 9.0), ("old", 8.0)):
-        await store.record(name, b"row", at)
+        await store.record(LedgerEntry(name, b"row", at))
     await store.append("only a log", branch("a", 1))
     expected = [
         ConversationSummary("new", 1, 9.0),
@@ -70,8 +70,8 @@ async def test_conversations_come_newest_first_then_by_id(store: Store) -> None:
 
 
 async def test_a_late_row_does_not_make_a_conversation_older(store: Store) -> None:
-    await store.record("c", b"first", at=1_700_000_000.123456)
-    await store.record("c", b"second", at=1_600_000_000.0)
+    await store.record(LedgerEntry("c", b"first", at=1_700_000_000.123456))
+    await store.record(LedgerEntry("c", b"second", at=1_600_000_000.0))
     assert await store.conversations(1) == [ConversationSummary("c", 2, 1_700_000_000.123456)]
     assert await store.rows("c", 9) == [b"first", b"second"]
 
@@ -82,7 +82,7 @@ async def test_delete_forgets_all_of_one_and_nothing_of_others(store: Store) -> 
         await store.append(name, entries)
         await store.set_note(name, b"n", b"noted")
         await store.save(name, snapshot(1))
-        await store.record(name, b"row", at=1.0)
+        await store.record(LedgerEntry(name, b"row", at=1.0))
     await store.pin("name", b"value")
 
     await store.delete("c")
@@ -105,11 +105,11 @@ async def test_delete_forgets_all_of_one_and_nothing_of_others(store: Store) -> 
 
 async def test_a_deleted_conversation_can_begin_again(store: Store) -> None:
     await store.save("c", snapshot(1))
-    await store.record("c", b"old", at=5.0)
+    await store.record(LedgerEntry("c", b"old", at=5.0))
     await store.delete("c")
     assert await store.save("c", snapshot(2)) is False
     assert await store.save("c", snapshot(1, state=b"new")) is True
-    await store.record("c", b"new", at=1.0)
+    await store.record(LedgerEntry("c", b"new", at=1.0))
     assert await store.rows("c", 9) == [b"new"]
     assert await store.conversations(9) == [ConversationSummary("c", 1, 1.0)]
 
@@ -131,7 +131,7 @@ async def test_conversations_with_similar_names_do_not_touch(store: Store) -> No
     for name in NAMES:
         await store.append(name, [Entry(digest("same"), ROOT, 1, name.encode())])
         await store.save(name, snapshot(1, state=name.encode()))
-        await store.record(name, name.encode(), at=1.0)
+        await store.record(LedgerEntry(name, name.encode(), at=1.0))
     for name in NAMES:
         assert await store.read(name, [digest("same")]) == [name.encode()]
         assert await store.load(name) == snapshot(1, state=name.encode())
@@ -148,7 +148,7 @@ async def test_an_id_that_is_not_unicode_is_a_store_error(store: Store) -> None:
     with pytest.raises(StoreError):
         await store.append("lone \ud800 surrogate", branch("a", 1))
     with pytest.raises(StoreError):
-        await store.record("lone \ud800 surrogate", b"row", at=1.0)
+        await store.record(LedgerEntry("lone \ud800 surrogate", b"row", at=1.0))
     assert await store.conversations(9) == []
 
 
@@ -157,7 +157,7 @@ async def test_two_stores_on_one_place_see_each_other(open_again: OpenStore, sto
     entries = branch("a", 3)
     await here.append("c", entries)
     await here.save("c", snapshot(1))
-    await here.record("c", b"row", at=1.0)
+    await here.record(LedgerEntry("c", b"row", at=1.0))
     if store_url == "memory://":
         assert await there.path("c", entries[-1].digest) == []
         assert await there.conversations(9) == []
@@ -202,7 +202,7 @@ async def test_closing_twice_is_harmless_and_a_closed_store_says_so(store: Store
         store.path("c", digest("a")),
         store.load("c"),
         store.save("c", snapshot(1)),
-        store.record("c", b"", 1.0),
+        store.record(LedgerEntry("c", b"", 1.0)),
         store.rows("c", 1),
         store.conversations(1),
         store.totals("model", 1),

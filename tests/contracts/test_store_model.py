@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory_core.stores import KINDS, ConversationSummary, Entry, Snapshot, Store, StoreError, Tally, Total
+from memory_core.stores import KINDS, ConversationSummary, Entry, LedgerEntry, Snapshot, Store, StoreError, Tally, Total
 from tests.support.store_places import branch, digest, snapshot
 
 pytest_plugins = ["tests.support.store_places"]
@@ -48,13 +48,16 @@ operations = st.one_of(
     st.tuples(st.just("set_note"), conversation_ids, note_names, st.binary(max_size=3)),
     st.tuples(st.sampled_from(["load", "delete"]), conversation_ids),
     st.tuples(st.just("save"), conversation_ids, st.builds(snapshot, st.integers(0, 4), st.binary(max_size=3))),
-    st.tuples(
-        st.just("record"),
-        conversation_ids,
-        st.binary(max_size=3),
-        st.integers(0, 5).map(float),
-        st.lists(tallies, max_size=4),
-    ),
+    st.lists(
+        st.builds(
+            LedgerEntry,
+            conversation_ids,
+            st.binary(max_size=3),
+            st.integers(0, 5).map(float),
+            st.lists(tallies, max_size=4),
+        ),
+        max_size=3,
+    ).map(lambda entries: ("record", *entries)),
     st.tuples(st.just("totals"), st.sampled_from(KINDS), st.integers(0, 4)),
     st.tuples(st.just("rows"), conversation_ids, st.integers(0, 4)),
     st.tuples(st.just("conversations"), st.integers(0, 4)),
@@ -112,9 +115,10 @@ class Model:
         self.snapshots[conversation] = saved
         return True
 
-    def record(self, conversation: str, row: bytes, at: float, totals: list[Tally]) -> None:
-        self.ledgers.setdefault(conversation, []).append((row, at))
-        self.tallies += [(tally, at) for tally in totals]
+    def record(self, *entries: LedgerEntry) -> None:
+        for entry in entries:
+            self.ledgers.setdefault(entry.conversation, []).append((entry.row, entry.at))
+            self.tallies += [(tally, entry.at) for tally in entry.totals]
 
     def rows(self, conversation: str, limit: int) -> list[bytes]:
         rows = [row for row, _ in self.ledgers.get(conversation, [])]
@@ -147,10 +151,15 @@ def of_example(example: int, method: str, arguments: tuple[Any, ...]) -> tuple[A
     if method == "pin":
         return (own_name(example, arguments[0]), arguments[1])
     if method == "record":
-        conversation, row, at, totals = arguments
-        named = [t if t.kind == "conversation" else replace(t, name=own_name(example, t.name)) for t in totals]
-        return (conversation, row, at + LATER_S * example, named)
+        return tuple(
+            replace(entry, at=entry.at + LATER_S * example, totals=[_own(example, tally) for tally in entry.totals])
+            for entry in arguments
+        )
     return arguments
+
+
+def _own(example: int, tally: Tally) -> Tally:
+    return tally if tally.kind == "conversation" else replace(tally, name=own_name(example, tally.name))
 
 
 def own_name(example: int, name: str) -> str:

@@ -28,7 +28,7 @@ async def test_an_upstream_that_is_down():
 
 @pytest.mark.slow
 async def test_a_slow_upstream():
-    async with proxied(upstreams.slow(30), read_timeout_s=1) as pair:
+    async with proxied(upstreams.slow(30), first_byte_timeout_s=1) as pair:
         began = time.monotonic()
         refused = await pair.chat(HELLO)
         assert time.monotonic() - began < 5

@@ -9,7 +9,7 @@ import pytest
 from memory_core.stores import open_store
 from proxy.app import Given
 from proxy.demo.model import demo_model
-from proxy.wire import read_message
+from proxy.message import read_message
 from tests.support import upstreams
 from tests.support.embedders import HashedWordsEmbedder
 from tests.support.proxying import CHAT, HELLO, THIN, Proxied, proxied

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from memory_core.stores import Entry, Tally, Total, open_store
+from memory_core.stores import Entry, LedgerEntry, Tally, Total, open_store
 from proxy.cli import app
 from proxy.cli_output import NAME_CHARACTERS, name
 from proxy.cli_totals import totals_table
@@ -43,7 +43,7 @@ def record(store: str, conversation: str, at: float, *totals: Tally) -> None:
             await opened.append(conversation, [Entry(b"d" * 16, bytes(16), 1, b"payload")])
             row = Row(at=at, turn=1, model="gpt-5", mode="compact", full_tokens=100, sent_tokens=25, overhead_ms=1.25)
             row = msgspec.structs.replace(row, cached_tokens=20, paid=7, rival=10, epoch=1, why="cold", cut=4)
-            await opened.record(conversation, encode_row(row), at, totals)
+            await opened.record(LedgerEntry(conversation, encode_row(row), at, totals))
 
     asyncio.run(write())
 

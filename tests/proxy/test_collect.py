@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.collect import Collector
 from proxy.wire import parse
-from tests.support.answers import JSON, MIB, SSE, call, collected, stream, whole
+from tests.support.answers import JSON, MIB, SSE, Heard, call, collected, stream, whole
 from tests.support.messages import said
 from tests.support.recorded import recorded_chats
 from tests.support.upstreams import ANSWER, ODD_SSE, ODD_SSE_TEXT, TOOL_CALL_SSE
@@ -106,7 +105,7 @@ def test_an_error_is_no_answer():
 
 
 def test_an_answer_that_breaks_off_is_not_complete():
-    broken = Collector(SSE, "", bytes_max=MIB)
+    broken = Heard(SSE, "", bytes_max=MIB)
     broken.feed(stream({"content": "half"}, done=False, finish=None))
     assert not broken.complete
     broken.end()

@@ -9,7 +9,7 @@ import pytest
 
 from config.prices import Price
 from embedders import Embedder
-from memory_core.stores import Store, open_store
+from memory_core.stores import LedgerEntry, Store, open_store
 from proxy.compose import Composer, Composition
 from proxy.ledger import Row, encode_row
 from proxy.metrics import Metrics
@@ -142,7 +142,7 @@ async def test_the_same_transcript_gives_the_same_bytes_on_another_replica():
             grown = await one.compose(asks)
             assert grown.lineage is not None
             row = Row(at=AT, turn=1, model="m", mode="compact", full_tokens=1, sent_tokens=1, overhead_ms=0)
-            await store.record(grown.lineage.conversation, encode_row(row), row.at)
+            await store.record(LedgerEntry(grown.lineage.conversation, encode_row(row), row.at))
             async with composing(GatedEmbedder(), shared=store) as other:
                 cold = await other.compose(asks, at=AT + 1)
             assert (cold.mode, cold.epoch) == ("compact", grown.epoch)

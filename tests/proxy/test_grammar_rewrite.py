@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.grammar import fault, fault_of_rewrite
-from proxy.wire import SYSTEM_ROLES, new_message, with_text_after
+from proxy.message import SYSTEM_ROLES, new_message, with_text_after
 from tests.support.messages import asks, replies, said
 from tests.support.transcripts import (
     NUMBERS,

@@ -57,7 +57,7 @@ async def bench():
 def exchange(*texts, answer="fine", turn=1):
     lineage = traced(chat(*texts))
     row = Row(at=5.0, turn=turn, model="m", mode="auto", full_tokens=1, sent_tokens=1, overhead_ms=0)
-    return Exchange(lineage.conversation, lineage, said("assistant", answer) if answer else None, row)
+    return Exchange(lineage.conversation, lineage, (said("assistant", answer),) if answer else (), row)
 
 
 async def soon(future):
@@ -77,7 +77,7 @@ async def test_what_is_offered_is_learned_and_written_in_the_ledger(bench):
 async def test_an_exchange_without_a_transcript_is_a_row_only(bench):
     whole = exchange("a")
     async with bench.running():
-        assert await soon(bench.learner.offer(Exchange(whole.conversation, None, None, whole.row)))
+        assert await soon(bench.learner.offer(Exchange(whole.conversation, None, (), whole.row)))
     assert len(await bench.store.rows(whole.conversation, 9)) == 1
     assert await bench.store.load(whole.conversation) is None
 
@@ -167,10 +167,60 @@ async def test_draining_is_bounded_and_counts_the_one_that_hangs(bench):
         hanging, waiting = (bench.learner.offer(exchange(text)) for text in "ab")
         await asyncio.wait_for(bench.embedder.started.wait(), 5)
         assert await asyncio.wait_for(bench.learner.drain(0.05), 5) == 2
-    assert hanging.result() is False
-    assert not waiting.done()
+    assert (hanging.result(), waiting.result()) == (False, False)
 
 
 async def test_draining_a_learner_that_does_not_run_is_bounded_too(bench):
     bench.learner.offer(exchange("a"))
     assert await asyncio.wait_for(bench.learner.drain(0.05), 5) == 1
+
+
+async def test_rows_of_what_was_dropped_are_written_all_the_same(bench):
+    bench = Bench(bench.store, queue_max=2)
+    offered = [exchange(f"turn {number}", turn=number) for number in range(5)]
+    futures = [bench.learner.offer(each) for each in offered]
+    async with bench.running():
+        assert [await soon(future) for future in futures] == [True, True, False, False, False]
+    for each in offered:
+        assert [decode_row(row) for row in await bench.store.rows(each.conversation, 9)] == [each.row]
+    assert (bench.counted("dropped"), bench.counted("learned")) == (3, 2)
+
+
+async def test_rows_that_wait_together_are_one_write_in_the_order_of_their_arrival(bench):
+    offered = [exchange("a", answer=f"answer {number}", turn=number) for number in range(9)]
+    futures = [bench.learner.offer(each) for each in offered]
+    async with bench.running():
+        assert all([await soon(future) for future in futures])
+    assert [decode_row(row).turn for row in await bench.store.rows(offered[0].conversation, 99)] == list(range(9))
+    assert bench.store.calls.count("record") == 1
+
+
+async def test_a_row_is_written_of_what_cannot_be_learned(bench):
+    """It was sent and paid."""
+    bench.embedder.poison = frozenset(["bad"])
+    offered = exchange("bad")
+    async with bench.running():
+        assert await soon(bench.learner.offer(offered)) is False
+    assert [decode_row(row) for row in await bench.store.rows(offered.conversation, 9)] == [offered.row]
+
+
+async def test_the_same_exchange_again_is_not_learned_again_but_another_answer_is(bench):
+    async with bench.running():
+        for _ in range(3):
+            assert await soon(bench.learner.offer(exchange("a")))
+        assert bench.store.calls.count("save") == 1
+        assert await soon(bench.learner.offer(exchange("a", answer="another")))
+    assert bench.store.calls.count("save") == 2
+    forked = traced(chat("a", "another"))
+    assert await bench.store.known(forked.conversation, forked.digests) == [True, True]
+    assert len(await bench.store.rows(forked.conversation, 9)) == 4
+
+
+async def test_what_failed_once_is_tried_again(bench):
+    async with bench.running():
+        bench.store.failing = {"append"}
+        assert await soon(bench.learner.offer(exchange("a"))) is False
+        bench.store.failing = set()
+        assert await soon(bench.learner.offer(exchange("a")))
+    lineage = traced(chat("a", "fine"))
+    assert all(await bench.store.known(lineage.conversation, lineage.digests))

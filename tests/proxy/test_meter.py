@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from proxy.identity import ANONYMOUS, Identity
 from proxy.lineage import Head, continued, trace
+from proxy.message import read_message
 from proxy.meter import EXCHANGE_TOKENS, Meter
 from proxy.tokens import REPLY_TOKENS, TokenCounter
-from proxy.wire import ChatRequest, read_message
+from proxy.wire import ChatRequest
 from tests.support.messages import TENANT, asks, chat, replies, said
 from tests.support.transcripts import sessions
 

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from memory_core.stores import open_store
+from memory_core.stores import LedgerEntry, open_store
 from proxy.ledger import Row, encode_row
 from proxy.recent import KEPT_MAX, LAYOUTS_MAX, MOVING_AFTER, Key, Layout, Recent
 from tests.support.stores import WrappedStore
@@ -19,7 +19,7 @@ async def store():
 
 async def record(store, at, model="m", conversation="c"):
     row = Row(at=at, turn=1, model=model, mode="compact", full_tokens=1, sent_tokens=1, overhead_ms=0)
-    await store.record(conversation, encode_row(row), at)
+    await store.record(LedgerEntry(conversation, encode_row(row), at))
 
 
 C = Key("c", "m")

@@ -6,7 +6,8 @@ import pytest
 from proxy.demo.serving import serve_app
 from proxy.errors import BadRequestError, UpstreamError
 from proxy.relay import relay, send_error
-from proxy.upstream import Target, Upstream, open_transport
+from proxy.transport import AiohttpTransport
+from proxy.upstream import Patience, Target, Upstream
 from tests.support.upstreams import dies_mid_stream
 
 SSE = [
@@ -144,13 +145,14 @@ async def test_a_real_upstream_that_dies_mid_stream():
     client = Client()
     async with serve_app(dies_mid_stream()) as port:
         target = Target(f"http://127.0.0.1:{port}")
-        upstream = Upstream(target, open_transport(), connect_timeout_s=5, read_timeout_s=5)
+        transport = AiohttpTransport()
         try:
+            upstream = Upstream(target, transport, Patience(5, 5, 5))
             response = await upstream.send("POST", "/v1/chat/completions", b"", [], b"{}")
             with pytest.raises(UpstreamError):
                 await relay(response, client.send, extra=[], read_along=lambda _: None, before_end=client.before_end)
         finally:
-            await upstream.aclose()
+            await transport.aclose()
     assert b"half" in client.body
     assert b" an answer" in client.body
     assert "before end" not in client.log

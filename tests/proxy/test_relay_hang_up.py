@@ -69,6 +69,7 @@ async def test_work_that_ends_ends_the_watcher_too():
         done.append(True)
 
     await until_gone(line.receive, work())
+    await asyncio.sleep(0)  # the watcher's own last step
     assert done == [True]
     assert line.readers == 0
 

@@ -9,17 +9,18 @@ import pytest
 
 from proxy.demo.serving import serve_app
 from proxy.errors import UpstreamError, UpstreamTimeoutError
-from proxy.upstream import HOP_BY_HOP, Target, Upstream, end_to_end, open_transport, raw_path
+from proxy.transport import AiohttpTransport
+from proxy.upstream import HOP_BY_HOP, Patience, Target, Upstream, end_to_end, raw_path
 from tests.support.upstreams import canned, echo, never_answers
 
 
 @asynccontextmanager
 async def calling(url, *, key="", timeout_s=5.0):
-    upstream = Upstream(Target(url, key), open_transport(), connect_timeout_s=timeout_s, read_timeout_s=timeout_s)
+    transport = AiohttpTransport()
     try:
-        yield upstream
+        yield Upstream(Target(url, key), transport, Patience(timeout_s, timeout_s, timeout_s))
     finally:
-        await upstream.aclose()
+        await transport.aclose()
 
 
 @asynccontextmanager

@@ -105,7 +105,7 @@ async def test_by_an_id_in_the_metadata_memory_reaches_back_however_little_is_re
     for place in range(1, 40, 2):
         made = await one.composer.compose(parse(_body(body, talk(20)[:place])), UNASKED, float(place))
         assert made.lineage is not None
-        assert await one.remember.learn(made.lineage, None, float(place))
+        assert await one.remember.learn(made.lineage, [], float(place))
     asked = parse(_body(body, [*front, ASKED]))
     made = await one.composer.compose(asked, UNASKED, 99.0)
     assert made.lineage is not None

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import BadRequestError
-from proxy.wire import new_message, parse, read_message, with_messages, with_text_after
+from proxy.message import new_message, read_message, with_text_after
+from proxy.wire import parse, with_messages
 from tests.support.messages import said
 
 JSON_VALUES = st.recursive(

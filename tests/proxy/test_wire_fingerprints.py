@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.grammar import fault
-from proxy.wire import as_resent, read_message
+from proxy.message import as_resent, read_message
 from tests.support.messages import said
 
 JSON_VALUES = st.recursive(

@@ -4,14 +4,25 @@ import json
 from typing import Any
 
 from proxy.collect import Collector
+from proxy.message import Message
 
 SSE, JSON = "text/event-stream", "application/json"
 MIB = 2**20
 
 
-def collected(body: bytes, kind: str = SSE, encoding: str = "", *, size: int = 0, bytes_max: int = MIB) -> Collector:
+class Heard(Collector):
+    """With its only turn at hand."""
+
+    def message(self) -> Message | None:
+        """None if there is nothing to learn."""
+        turns = self.turns()
+        assert len(turns) < 2
+        return turns[0] if turns else None
+
+
+def collected(body: bytes, kind: str = SSE, encoding: str = "", *, size: int = 0, bytes_max: int = MIB) -> Heard:
     """A collector that was fed `body` in pieces of `size` bytes (0: in one) and told its end."""
-    collector = Collector(kind, encoding, bytes_max=bytes_max)
+    collector = Heard(kind, encoding, bytes_max=bytes_max)
     for at in range(0, len(body), size or max(len(body), 1)):
         collector.feed(body[at : at + (size or len(body))])
     collector.end()

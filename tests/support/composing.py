@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from config.prices import Price, Prices
+from config.prices import Price
 from embedders import Embedder
 from memory_core.stores import Store
 from proxy.claim import Claim
@@ -84,7 +84,7 @@ async def replica(
     claim = Claim(store, embeds.name)
     await claim.confirm()
     drafter = Drafter(
-        remember, Epochs(store), Recent(store), Prices((price,)), counter, metrics, block_placement=block_placement
+        remember, Epochs(store), Recent(store), lambda _: price, counter, metrics, block_placement=block_placement
     )
     composer = Composer(
         remember,

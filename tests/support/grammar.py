@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from proxy.wire import Message
+from proxy.message import Message
 from tests.support.messages import asks, replies, said
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from proxy.identity import ANONYMOUS, Identity
 from proxy.lineage import Head, Lineage, trace
-from proxy.wire import Message, read_message
+from proxy.message import Message, read_message
 
 TENANT = b"tenant"
 

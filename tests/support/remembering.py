@@ -40,7 +40,7 @@ def remembering(
 async def learn(remember: Remember, lineage: Lineage, answer: str | None = None, at: float = 1.0) -> int:
     """As the learner does: again until it is done. Returns how many steps it took."""
     for step in range(1, 1000):
-        if await remember.learn(lineage, said("assistant", answer) if answer else None, at):
+        if await remember.learn(lineage, [said("assistant", answer)] if answer else [], at):
             return step
     raise AssertionError("learning does not end")
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from memory_core.stores import ConversationSummary, Entry, Snapshot, Store, StoreError, Tally, Total
+from memory_core.stores import ConversationSummary, Entry, LedgerEntry, Snapshot, Store, StoreError, Total
 
 METHODS = frozenset(
     (
@@ -55,8 +55,8 @@ class WrappedStore:
     async def save(self, conversation: str, snapshot: Snapshot) -> bool:
         return await self._call("save", conversation, snapshot)
 
-    async def record(self, conversation: str, row: bytes, at: float, totals: Sequence[Tally] = ()) -> None:
-        await self._call("record", conversation, row, at, totals)
+    async def record(self, *entries: LedgerEntry) -> None:
+        await self._call("record", *entries)
 
     async def rows(self, conversation: str, limit: int) -> list[bytes]:
         return await self._call("rows", conversation, limit)

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from memory_core.stores import KINDS, ConversationSummary, Entry, StoreError, StoreMismatchError, Tally, Total
+from memory_core.stores import (
+    KINDS,
+    ConversationSummary,
+    Entry,
+    LedgerEntry,
+    StoreError,
+    StoreMismatchError,
+    Tally,
+    Total,
+)
 from memory_core.stores.redis import RedisStore
 from tests.support.redis_server import RedisServer
 from tests.support.store_places import branch, digests, snapshot
@@ -22,7 +31,7 @@ async def fill(store: RedisStore, conversation: str) -> None:
     await store.append(conversation, branch("a", 3))
     await store.save(conversation, snapshot(1))
     tallies = [Tally(kind, conversation, {"requests": 1.0}) for kind in KINDS]
-    await store.record(conversation, b"row", at=1.0, totals=tallies)
+    await store.record(LedgerEntry(conversation, b"row", at=1.0, totals=tallies))
 
 
 async def works(store: RedisStore) -> None:
@@ -66,7 +75,7 @@ async def test_keys_of_a_conversation_share_a_tag_and_never_expire(redis_url: st
 async def test_the_ledger_keeps_the_newest_rows_and_counts_all(redis_url: str) -> None:
     store = await RedisStore.open(redis_url, rows_max=3)
     for n in range(5):
-        await store.record("c", b"%d" % n, at=float(n))
+        await store.record(LedgerEntry("c", b"%d" % n, at=float(n)))
     assert await store.rows("c", 99) == [b"2", b"3", b"4"]
     assert await store.conversations(9) == [ConversationSummary("c", 5, 4.0)]
     await store.aclose()
@@ -91,7 +100,7 @@ async def test_a_full_redis_says_so_reads_on_and_recovers(own_redis: RedisServer
     with pytest.raises(StoreError, match="OOM"):
         await store.save("c", snapshot(1))
     with pytest.raises(StoreError, match="OOM"):
-        await store.record("c", b"row", 1.0, [Tally(kind, "c", {"requests": 1.0}) for kind in KINDS])
+        await store.record(LedgerEntry("c", b"row", 1.0, [Tally(kind, "c", {"requests": 1.0}) for kind in KINDS]))
     assert [await store.totals(kind, 9) for kind in KINDS] == [[]] * len(KINDS)
     assert await store.path("c", branch("a", 3)[-1].digest) == digests(branch("a", 3))
     assert await store.known("c", digests(branch("a", 5))[3:]) == [False, False]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from memory_core.stores import StoreError
+from memory_core.stores import LedgerEntry, StoreError
 from memory_core.stores.sqlite import SqliteStore
 from memory_core.stores.sqlite_file import PENDING_MAX
 from tests.support.store_places import branch, digest, digests, snapshot
@@ -56,10 +56,10 @@ async def test_a_write_that_waited_too_long_is_not_done_later(tmp_path: Path) ->
     path = tmp_path / "store.db"
     store = await SqliteStore.open(url_of(path), timeout_s=0.3)
     with write_locked(path):
-        rows = [store.record("c", b"row", at=1.0) for _ in range(4)]
+        rows = [store.record(LedgerEntry("c", b"row", at=1.0)) for _ in range(4)]
         ended = await asyncio.gather(*rows, return_exceptions=True)
     assert [type(end) for end in ended] == [StoreError] * 4
-    await store.record("c", b"last", at=2.0)
+    await store.record(LedgerEntry("c", b"last", at=2.0))
     # the second may have come to its turn just before its time was up; the others waited longer
     assert len(await store.rows("c", 9)) <= 2
     assert (await store.rows("c", 9))[-1] == b"last"
@@ -70,12 +70,12 @@ async def test_too_many_waiting_calls_are_refused_at_once(tmp_path: Path) -> Non
     path = tmp_path / "store.db"
     store = await SqliteStore.open(url_of(path), timeout_s=1.0)
     with write_locked(path):
-        waiting = [asyncio.create_task(store.record("c", b"row", at=1.0)) for _ in range(PENDING_MAX)]
+        waiting = [asyncio.create_task(store.record(LedgerEntry("c", b"row", at=1.0))) for _ in range(PENDING_MAX)]
         await asyncio.sleep(0)
         with pytest.raises(StoreError, match="are waiting already"):
-            await store.record("c", b"row", at=1.0)
+            await store.record(LedgerEntry("c", b"row", at=1.0))
     await asyncio.gather(*waiting, return_exceptions=True)
-    await store.record("c", b"row", at=1.0)
+    await store.record(LedgerEntry("c", b"row", at=1.0))
     await store.aclose()
 
 

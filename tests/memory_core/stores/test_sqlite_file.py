@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memory_core.stores import ConversationSummary, StoreError, StoreMismatchError, Tally, Total
+from memory_core.stores import ConversationSummary, LedgerEntry, StoreError, StoreMismatchError, Tally, Total
 from memory_core.stores.sqlite import SqliteStore
 from memory_core.stores.sqlite_file import APPLICATION_ID, MIGRATIONS, sentence
 from tests.support.store_places import branch, digests
@@ -141,7 +141,7 @@ async def test_a_file_from_before_totals_keeps_what_it_holds_and_counts_from_now
         old.commit()
     store = await SqliteStore.open(url_of(path))
     assert await store.totals("model", 9) == []
-    await store.record("c", b"\x02", 6.0, [Tally("model", "m", {"requests": 1.0})])
+    await store.record(LedgerEntry("c", b"\x02", 6.0, [Tally("model", "m", {"requests": 1.0})]))
     assert await store.rows("c", 9) == [b"\x01", b"\x02"]
     assert await store.conversations(9) == [ConversationSummary("c", 2, 6.0)]
     assert await store.totals("model", 9) == [Total("m", {"requests": 1.0}, 6.0)]

@@ -1,0 +1,83 @@
+"""/v1/responses: its `input` read as messages, for memory; and where there is none to be had.
+
+An item that is a message, a function call or its output is a turn; reasoning items go along with the turn they belong
+to. What the server holds (`previous_response_id`, a `conversation`, references, encrypted content) only the server can
+read, and a request with any of it goes through as it came.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from proxy.errors import BadRequestError
+from proxy.message import MALFORMED, Message, message_at
+from proxy.wire import ChatRequest, items_of, split_fields, text_field
+
+_HELD_BY_SERVER = ("previous_response_id", "conversation", "prompt", "background")
+
+_NOTHING = (b"null", b"false")
+
+_READABLE = frozenset(
+    ("message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning")
+)
+
+
+class _Item(msgspec.Struct):
+    type: str = "message"
+    role: str = ""
+    call_id: str = ""
+    encrypted_content: str | None = None
+
+
+def parse(body: bytes) -> ChatRequest:
+    """Bytes to ChatRequest; without messages where memory has nothing to read. Raises BadRequestError for no JSON."""
+    fields = split_fields(body)
+    return ChatRequest(
+        body,
+        fields,
+        _messages(fields),
+        text_field(fields, "model"),
+        fields.get("stream") == b"true",
+        field="input",
+    )
+
+
+def fault(items: Sequence[bytes]) -> str:
+    """What an upstream would refuse in these items, "" if nothing: an output whose call is not before it, a call in
+    mid-list that has no output."""
+    called: set[str] = set()
+    for place, raw in enumerate(items):
+        try:
+            item = msgspec.json.decode(raw, type=_Item)
+        except MALFORMED:
+            return f"input[{place}] is no item"
+        if item.type.endswith("_output"):
+            if item.call_id not in called:
+                return f"input[{place}] is the output of a call that is not before it"
+            called.discard(item.call_id)
+        elif item.type.endswith("_call"):
+            called.add(item.call_id)
+        elif item.role == "user" and called:
+            return f"input[{place}] comes while {len(called)} calls before it have no output"
+    return "" if items else "there are no items"
+
+
+def _messages(fields: Mapping[str, bytes]) -> tuple[Message, ...]:
+    if any(fields.get(name, b"null") not in _NOTHING for name in _HELD_BY_SERVER):
+        return ()
+    given = fields.get("input", b"null")
+    try:
+        if given.startswith(b'"'):
+            text = msgspec.json.decode(given, type=str)
+            return (message_at(msgspec.json.encode({"role": "user", "content": text}), 0),)
+        items = items_of(fields, "input") if given.startswith(b"[") else []
+        if not all(_is_readable(item) for item in items):
+            return ()
+        return tuple([message_at(item, place) for place, item in enumerate(items)])
+    except (BadRequestError, *MALFORMED):  # the upstream's to judge
+        return ()
+
+
+def _is_readable(raw: bytes) -> bool:
+    item = msgspec.json.decode(raw, type=_Item)
+    return item.type in _READABLE and item.encrypted_content is None
