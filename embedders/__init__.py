@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 """float32 [n, dimension], rows of unit length."""
+
+
+LATER: ContextVar[bool] = ContextVar("isocost_embed_later", default=False)
+"""Set by who can wait: such texts queue apart from the others', and a local model works on them in a thread that gives
+way to everything else. A context variable, since it says how and not what: every embedder may ignore it."""
 
 
 class EmbedderError(Exception):

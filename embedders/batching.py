@@ -1,7 +1,8 @@
 """Concurrent `embed` calls gathered into batches by tokens, behind a bounded queue.
 
 While the model works on one batch, what arrives meanwhile becomes the next; nothing waits for a batch to
-fill. One worker task owns the queue, and lives only while there is something in it.
+fill. One worker task owns a queue, and lives only while there is something in it. There are two: a question
+does not wait behind what is only learned (LATER).
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedders import Embedder, EmbedderError, OverloadedError, Vectors
+from embedders import LATER, Embedder, EmbedderError, OverloadedError, Vectors
 
 
 def estimate_tokens(text: str) -> int:
@@ -35,16 +36,14 @@ class BatchingEmbedder:
     """An embedder in front of `inner`, which it owns and closes.
 
     `batch_tokens_max` bounds a batch (a single longer text is a batch of its own), `queue_tokens_max` what
-    may wait; both in estimated tokens, >= 1. A call that finds the queue empty is taken whatever its size.
+    may wait in each queue; both in estimated tokens, >= 1. A call that finds its queue empty is taken whatever
+    its size.
     """
 
     def __init__(self, inner: Embedder, batch_tokens_max: int, queue_tokens_max: int) -> None:
         self._inner = inner
-        self._batch_tokens_max = batch_tokens_max
-        self._queue_tokens_max = queue_tokens_max
-        self._queue: deque[_Entry] = deque()
-        self._queued_tokens = 0
-        self._worker: asyncio.Task[None] | None = None
+        self._now = _Lane(inner, batch_tokens_max, queue_tokens_max)
+        self._later = _Lane(inner, batch_tokens_max, queue_tokens_max)
         self._closed = False
 
     @property
@@ -57,8 +56,8 @@ class BatchingEmbedder:
 
     @property
     def queued_tokens(self) -> int:
-        """Estimated tokens that wait now, without the batch that is being computed."""
-        return self._queued_tokens
+        """Estimated tokens that wait now, without the batches that are being computed."""
+        return self._now.queued_tokens + self._later.queued_tokens
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [len(texts), dimension], unit rows, in order.
@@ -66,9 +65,31 @@ class BatchingEmbedder:
         Raises OverloadedError if the queue has no room, EmbedderError if the batch failed or this was closed.
         """
         if self._closed:
-            raise self._closed_error()
+            raise closed_error(self.name)
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
+        return await (self._later if LATER.get() else self._now).embed(texts)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        for lane in (self._now, self._later):
+            await lane.aclose()
+        await self._inner.aclose()
+
+
+class _Lane:
+    """A queue and its worker."""
+
+    def __init__(self, inner: Embedder, batch_tokens_max: int, queue_tokens_max: int) -> None:
+        self._inner = inner
+        self._batch_tokens_max = batch_tokens_max
+        self._queue_tokens_max = queue_tokens_max
+        self._queue: deque[_Entry] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self.queued_tokens = 0
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """As the embedder."""
         entries = self._enqueue(texts)
         rows = [entry.row for entry in entries]
         try:
@@ -80,26 +101,25 @@ class BatchingEmbedder:
             raise
 
     async def aclose(self) -> None:
-        self._closed = True
+        """Fail what waits."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.wait({self._worker})
-        self._fail(self._queue, self._closed_error())
+        self._fail(self._queue, closed_error(self._inner.name))
         self._queue.clear()
-        self._queued_tokens = 0
-        await self._inner.aclose()
+        self.queued_tokens = 0
 
     def _enqueue(self, texts: Sequence[str]) -> list[_Entry]:
         loop = asyncio.get_running_loop()
         entries = [_Entry(text, estimate_tokens(text), loop.create_future()) for text in texts]
         tokens = sum(entry.tokens for entry in entries)
-        if self._queue and self._queued_tokens + tokens > self._queue_tokens_max:
+        if self._queue and self.queued_tokens + tokens > self._queue_tokens_max:
             raise OverloadedError(
-                f"the embedder's queue is full ({self._queued_tokens} of {self._queue_tokens_max} tokens wait, "
+                f"the embedder's queue is full ({self.queued_tokens} of {self._queue_tokens_max} tokens wait, "
                 f"{tokens} asked for): try later"
             )
         self._queue.extend(entries)
-        self._queued_tokens += tokens
+        self.queued_tokens += tokens
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), name="embedder-batches")
         return entries
@@ -112,7 +132,7 @@ class BatchingEmbedder:
                     self._inner.embed([entry.text for entry in batch]), return_exceptions=True
                 )
             except asyncio.CancelledError:
-                self._fail(batch, self._closed_error())
+                self._fail(batch, closed_error(self._inner.name))
                 raise
             self._answer(batch, outcome)
 
@@ -122,7 +142,7 @@ class BatchingEmbedder:
         tokens = 0
         while self._queue and (not batch or tokens + self._queue[0].tokens <= self._batch_tokens_max):
             entry = self._queue.popleft()
-            self._queued_tokens -= entry.tokens
+            self.queued_tokens -= entry.tokens
             if not entry.row.done():
                 tokens += entry.tokens
                 batch.append(entry)
@@ -131,7 +151,7 @@ class BatchingEmbedder:
     def _answer(self, batch: Sequence[_Entry], outcome: Vectors | BaseException) -> None:
         if isinstance(outcome, asyncio.CancelledError):
             outcome = EmbedderError("the model's call was cancelled from within")
-        elif not isinstance(outcome, BaseException) and np.shape(outcome) != (len(batch), self.dimension):
+        elif not isinstance(outcome, BaseException) and np.shape(outcome) != (len(batch), self._inner.dimension):
             outcome = EmbedderError(f"the model answered {np.shape(outcome)} for {len(batch)} texts")
         if isinstance(outcome, BaseException):
             self._fail(batch, outcome)
@@ -147,7 +167,9 @@ class BatchingEmbedder:
 
     def _forget_gone(self) -> None:
         self._queue = deque(entry for entry in self._queue if not entry.row.done())
-        self._queued_tokens = sum(entry.tokens for entry in self._queue)
+        self.queued_tokens = sum(entry.tokens for entry in self._queue)
 
-    def _closed_error(self) -> EmbedderError:
-        return EmbedderError(f"the embedder {self.name} was closed")
+
+def closed_error(name: str) -> EmbedderError:
+    """For calls that come too late."""
+    return EmbedderError(f"the embedder {name} was closed")

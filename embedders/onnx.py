@@ -1,4 +1,4 @@
-"""Text to unit vectors with onnxruntime, in a thread of our own.
+"""Text to unit vectors with onnxruntime, in threads of our own: one for who waits, one for who can wait (LATER).
 
 One text at a time, on purpose. Equal text must give equal bytes on every replica, whatever stood beside it in
 a batch; padding and dynamically quantised activations (one scale for the whole batch) would break that. It
@@ -6,9 +6,10 @@ costs nothing on a CPU: batches of 8 took 8 times as long as one (measured). So 
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -18,7 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from embedders import EmbedderError, Vectors
+from embedders import LATER, EmbedderError, Vectors
 from embedders.folder import ModelFiles, Pooling, builtin_files, folder_files
 
 _T = TypeVar("_T")
@@ -39,12 +40,13 @@ class OnnxEmbedder:
     vectors averaged by their token counts. What UTF-8 cannot hold (lone surrogates) is read as `?`.
     """
 
-    def __init__(self, model: "_Model", dimension: int, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, model: "_Model", dimension: int, now: ThreadPoolExecutor, later: ThreadPoolExecutor) -> None:
         self.name = model.files.name
         self.dimension = dimension
         self.files = model.files
         self._model = model
-        self._executor = executor
+        self._now = now
+        self._later = later
         self._closed = False
 
     @classmethod
@@ -56,12 +58,14 @@ class OnnxEmbedder:
         with ExitStack() as undo:
             executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
             undo.callback(executor.shutdown, wait=False)
+            later = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder-later", initializer=_give_way)
+            undo.callback(later.shutdown, wait=False)
             loop = asyncio.get_running_loop()
             model = await loop.run_in_executor(executor, _load, folder, threads)
             [window] = await loop.run_in_executor(executor, model.windows, "")
             vector = await loop.run_in_executor(executor, model.pooled, window)
             undo.pop_all()
-        return cls(model, len(vector), executor)
+        return cls(model, len(vector), executor, later)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [len(texts), dimension], unit rows, in order; raises EmbedderError."""
@@ -76,13 +80,22 @@ class OnnxEmbedder:
 
     async def aclose(self) -> None:
         self._closed = True
-        # Off the loop: it waits for the window that is being computed.
-        await asyncio.to_thread(self._executor.shutdown)
+        # Off the loop: they wait for the window that is being computed.
+        await asyncio.to_thread(self._now.shutdown)
+        await asyncio.to_thread(self._later.shutdown)
 
     async def _in_thread(self, work: Callable[[Any], _T], argument: object) -> _T:
         if self._closed:
             raise EmbedderError(f"the embedder {self.name} was closed")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work, argument)
+        executor = self._later if LATER.get() else self._now
+        return await asyncio.get_running_loop().run_in_executor(executor, work, argument)
+
+
+def _give_way() -> None:
+    """This thread runs only while nothing else wants its core: on one core, learning would else add its own time to
+    the requests beside it. Where the system knows no such thing it runs like any other."""
+    with suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 @dataclass(frozen=True, slots=True)

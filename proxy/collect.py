@@ -16,6 +16,8 @@ from proxy.sse import EventReader
 _LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 """Of a stream of /v1/responses: they hold the whole response."""
 
+_BLOCK_BYTES = 2**14
+
 READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
 
 
@@ -31,7 +33,9 @@ class Collector:
         self._events = EventReader()
         self._body: list[bytes] = []
         self._answer = _Answer()
-        self.complete = False
+        self._unread: list[bytes] = []
+        self._unread_bytes = 0
+        self._complete = False
 
     @property
     def is_stream(self) -> bool:
@@ -51,9 +55,12 @@ class Collector:
         if self._read > self._bytes_max:
             self._readable = False
             self._body.clear()
+            self._unread.clear()
         elif self._is_stream:
-            for data in self._events.feed(plain):
-                self._event(data)
+            self._unread.append(plain)
+            self._unread_bytes += len(plain)
+            if self._unread_bytes > _BLOCK_BYTES:
+                self._read_on()
         else:
             self._body.append(plain)
 
@@ -61,8 +68,15 @@ class Collector:
         """At most one byte over the cap; what follows the end of the compressed data would only be hoarded."""
         return b"" if inflater.eof else inflater.decompress(chunk, self._bytes_max - self._read + 1)
 
+    @property
+    def complete(self) -> bool:
+        """The answer came to its end."""
+        self._read_on()
+        return self._complete
+
     def end(self) -> None:
         """The upstream closed the answer in order."""
+        self._read_on()
         if not self._readable:
             return
         if self._is_stream:
@@ -71,12 +85,13 @@ class Collector:
             return
         fields = _object(b"".join(self._body))
         self._body.clear()
-        self.complete = fields is not None
+        self._complete = fields is not None
         if fields is not None:
             self._answer.take_whole(fields)
 
     def turns(self) -> tuple[Message, ...]:
         """The answer as turns of the transcript; none if there is nothing to learn (n > 1, an error, a cut)."""
+        self._read_on()
         if not self._readable or self._answer.choices != 1:
             return ()
         try:
@@ -87,20 +102,28 @@ class Collector:
     @property
     def usage(self) -> dict[str, Any]:
         """What the upstream reported; {} if it did not."""
+        self._read_on()
         return self._answer.usage
+
+    def _read_on(self) -> None:
+        """What was heard of a stream, as events: some of them at once, and none while the client waits for its own."""
+        unread, self._unread, self._unread_bytes = b"".join(self._unread), [], 0
+        if unread and self._readable:
+            for data in self._events.feed(unread):
+                self._event(data)
 
     def _event(self, data: bytes) -> None:
         if data.strip() == b"[DONE]":
-            self.complete = True
+            self._complete = True
             return
         fields = _object(data)
         if fields is not None and isinstance(fields.get("response"), dict):
             if fields.get("type") in _LAST_EVENTS:
                 self._answer.take_whole(fields["response"])
-                self.complete = True
+                self._complete = True
         elif fields is not None:
             self._answer.take_chunk(fields)
-            self.complete = self.complete or self._answer.finished
+            self._complete = self._complete or self._answer.finished
 
 
 class _Answer:

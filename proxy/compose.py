@@ -123,6 +123,15 @@ class Composer:
             self._log_once(reason, error)
             return replace(unchanged, error=reason)
 
+    def leaves(self, request: ChatRequest, options: Options) -> bool:
+        """The body is sure to go as it came, whatever memory says: it need not wait for it.
+
+        A transcript of no more bytes than a window has tokens is never cut.
+        """
+        mode = self._mode if options.mode is None else options.mode
+        is_short = options.context_tokens is None and len(request.body) <= self._budget.window_tokens
+        return not options.conversation and (mode == "passthrough" or (mode == "auto" and is_short))
+
     async def aclose(self) -> None:
         """End what still catches up."""
         for task in self._pending:

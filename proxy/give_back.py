@@ -7,6 +7,7 @@ import gc
 def give_back() -> None:
     """Does nothing where the C library is another."""
     gc.collect()
+    gc.freeze()  # what is loaded stays: no later collection needs to look at it again
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):

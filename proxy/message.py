@@ -1,7 +1,7 @@
 """One message: raw JSON to what memory makes of it, and back. The client's own bytes are kept beside."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -80,7 +80,7 @@ def new_message(role: str, content: str) -> bytes:
 
 def read_message(raw: bytes) -> Message:
     """A message from its JSON, as a client or an upstream wrote it; raises BadRequestError if it is none."""
-    return message_at(raw, 0)
+    return _read(raw)
 
 
 def as_resent(answer: Mapping[str, Any]) -> bytes:
@@ -103,23 +103,21 @@ def items_as_resent(output: Any) -> list[bytes]:
     return kept
 
 
-def message_at(raw: bytes, place: int) -> Message:
-    """The message at `place` of a list; raises BadRequestError that says where."""
-    if len(raw) > _CACHED_BYTES_MAX:
-        return _read(raw, f"messages[{place}]")
+def messages_of(items: Sequence[bytes]) -> tuple[Message, ...]:
+    """The messages of a list; raises BadRequestError that says which cannot be read."""
     try:
-        return _read_cached(raw)
-    except BadRequestError:  # told again, with its place
-        return _read(raw, f"messages[{place}]")
+        return tuple([_read_cached(raw) if len(raw) <= _CACHED_BYTES_MAX else _read(raw) for raw in items])
+    except BadRequestError:
+        return tuple([_read(raw, f"messages[{place}]") for place, raw in enumerate(items)])
 
 
 @lru_cache(maxsize=16_384)
 def _read_cached(raw: bytes) -> Message:
     """A resent history is read once: a turn said before costs a look-up, some 2 µs instead of 25."""
-    return _read(raw, "messages")
+    return _read(raw)
 
 
-def _read(raw: bytes, param: str) -> Message:
+def _read(raw: bytes, param: str = "messages") -> Message:
     fields = _decode_message(raw, param)
     names: tuple[str, ...] = _CANONICAL
     role = fields.get("role")

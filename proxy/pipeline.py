@@ -14,9 +14,10 @@ learn     learn.py       afterwards, in the background: the exchange into the lo
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import httpx
 from starlette.types import Receive, Scope, Send
 
 from proxy import responses
@@ -27,7 +28,7 @@ from proxy.errors import ProxyError
 from proxy.learn import Exchange, Learner
 from proxy.ledger import Reported, Row, billed, reported
 from proxy.metrics import Metrics
-from proxy.options import read_options
+from proxy.options import Options, read_options
 from proxy.relay import ClientGoneError, read_body, relay, send_error, until_gone
 from proxy.routes import Routes
 from proxy.upstream import Headers, raw_path
@@ -91,19 +92,41 @@ class ChatPipeline:
             options = read_options(headers)
             upstream = self._routes.upstream(request.model)
         at = self._clock()
-        composition = Composition(body)
-        if request.messages:
-            composition = await self._composer.compose(request, options, at)
-        outcome = Outcome(composition, request.model, time.perf_counter() - started, at)
-        self._metrics.overhead.observe(outcome.overhead_s)
+
+        async def ask(made: Composition) -> httpx.Response:
+            self._metrics.overhead.observe(time.perf_counter() - started)
+            told = _heard(headers, made)
+            return await upstream.send("POST", raw_path(scope), scope["query_string"], told, made.body)
+
+        if not self._composer.leaves(request, options):
+            composition = await self._compose(request, options, at)
+            outcome = Outcome(composition, request.model, time.perf_counter() - started, at)
+            await self._pass_on(ask(composition), outcome, send)
+            return
+        overhead_s = time.perf_counter() - started
+        asking = asyncio.create_task(ask(Composition(body)))  # memory reads along while the upstream is at work
         try:
-            response = await upstream.send(
-                "POST", raw_path(scope), scope["query_string"], _heard(headers, composition), composition.body
-            )
+            composition = await self._compose(request, options, at)
+            await self._pass_on(asking, Outcome(composition, request.model, overhead_s, at), send)
+        except BaseException:
+            await _called_off(asking)
+            raise
+
+    async def _pass_on(self, asking: Awaitable[httpx.Response], outcome: Outcome, send: Send) -> None:
+        try:
+            response = await asking
         except ProxyError as error:
             self.offer(outcome, None, error.status)
             await send_error(error, send, report(outcome))
             return
+        await self._relay(response, outcome, send)
+
+    async def _compose(self, request: ChatRequest, options: Options, at: float) -> Composition:
+        if not request.messages:
+            return Composition(request.body)
+        return await self._composer.compose(request, options, at)
+
+    async def _relay(self, response: httpx.Response, outcome: Outcome, send: Send) -> None:
         collector = Collector(
             response.headers.get("content-type", ""),
             response.headers.get("content-encoding", ""),
@@ -114,8 +137,8 @@ class ChatPipeline:
             await relay(response, send, extra=report(outcome), read_along=collector.feed, before_end=reading.before_end)
         except ProxyError as error:  # its headers are out: all that is left is to break off, as the upstream did
             log.warning("%s", error)
-        finally:
-            reading.offer()  # a plain call: a hang-up has cancelled this task, and an await would raise again
+        finally:  # when what was sent has left; and no await, which would raise where a hang-up has cancelled this task
+            asyncio.get_running_loop().call_soon(reading.offer)
 
     def offer(self, outcome: Outcome, collector: Collector | None, status: int) -> asyncio.Future[bool] | None:
         """Leave the exchange to the learner: the whole of it, or without an answer that was cut or refused."""
@@ -164,19 +187,30 @@ class _Reading:
         self._collector = collector
         self._status = status
         self._offered = False
+        self._ended = False
 
     def offer(self) -> asyncio.Future[bool] | None:
         if self._offered:
             return None
         self._offered = True
+        if self._ended:
+            self._collector.end()
         return self._pipeline.offer(self._outcome, self._collector, self._status)
 
     async def before_end(self) -> None:
-        self._collector.end()
-        done = self.offer()
+        """The upstream ended in order; a client that holds no history waits until we do."""
+        self._ended = True
         lineage = self._outcome.composition.lineage
-        if done is not None and lineage is not None and lineage.is_only_ours:
+        if lineage is not None and lineage.is_only_ours and (done := self.offer()) is not None:
             await self._pipeline.acknowledged(done)
+
+
+async def _called_off(asking: "asyncio.Task[httpx.Response]") -> None:
+    """End a call that nobody waits for any more, and what it may have brought already."""
+    asking.cancel()
+    await asyncio.wait({asking})
+    if not asking.cancelled() and asking.exception() is None:
+        await asking.result().aclose()
 
 
 def parsed(path: str, body: bytes) -> ChatRequest:

@@ -90,7 +90,7 @@ async def relay(
                 await send({"type": "http.response.body", "body": held, "more_body": True})
             read_along(chunk)
             heard = tail + chunk
-            held = chunk if not is_stream or any(mark in heard for mark in _LAST) else b""
+            held = chunk if not is_stream or _may_end(heard) else b""
             tail = heard[1 - _LAST_BYTES_MAX :] if is_stream else b""
             if not held:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -98,6 +98,10 @@ async def relay(
         await send({"type": "http.response.body", "body": held, "more_body": False})
     finally:
         await response.aclose()
+
+
+def _may_end(heard: bytes) -> bool:
+    return _LAST[0] in heard or (b"response." in heard and any(mark in heard for mark in _LAST))
 
 
 async def _chunks(stream: object) -> AsyncIterable[bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from proxy.errors import BadRequestError
-from proxy.message import MALFORMED, Message, message_at
+from proxy.message import MALFORMED, Message, messages_of
 from proxy.wire import ChatRequest, items_of, split_fields, text_field
 
 _HELD_BY_SERVER = ("previous_response_id", "conversation", "prompt", "background")
@@ -69,11 +69,11 @@ def _messages(fields: Mapping[str, bytes]) -> tuple[Message, ...]:
     try:
         if given.startswith(b'"'):
             text = msgspec.json.decode(given, type=str)
-            return (message_at(msgspec.json.encode({"role": "user", "content": text}), 0),)
+            return messages_of([msgspec.json.encode({"role": "user", "content": text})])
         items = items_of(fields, "input") if given.startswith(b"[") else []
         if not all(_is_readable(item) for item in items):
             return ()
-        return tuple([message_at(item, place) for place, item in enumerate(items)])
+        return messages_of(items)
     except (BadRequestError, *MALFORMED):  # the upstream's to judge
         return ()
 

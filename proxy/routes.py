@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from config.prices import LONGEST_NAME, Price, Prices
 from proxy.errors import ModelNotFoundError
@@ -29,6 +30,8 @@ class Routes:
     def __init__(self, routes: Sequence[Route]) -> None:
         self.all = tuple(routes)
         self._only = routes[0] if len(routes) == 1 else None
+        self.price = lru_cache(maxsize=1_024)(self._price)
+        """The row that holds for a model; raises ModelNotFoundError."""
 
     @property
     def several(self) -> bool:
@@ -44,8 +47,7 @@ class Routes:
         """Raises ModelNotFoundError."""
         return self._of(model).upstream
 
-    def price(self, model: str) -> Price:
-        """The row that holds for a model; raises ModelNotFoundError."""
+    def _price(self, model: str) -> Price:
         return self._of(model).prices.of(model)
 
     def _of(self, model: str) -> Route:

@@ -72,13 +72,25 @@ class _Answer(httpx.AsyncByteStream):
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._answer.content
         with _translated():
-            while piece := await self._answer.content.readany():
-                yield piece
+            try:
+                while piece := await content.readany():
+                    yield piece
+            except aiohttp.ClientError:
+                if left := _unread(content):
+                    yield left
+                raise
 
     async def aclose(self) -> None:
         """Back into the pool if it was read to its end; else the connection is closed, which ends the generation."""
         self._answer.release()
+
+
+def _unread(content: aiohttp.StreamReader) -> bytes:
+    """What came before a connection broke: aiohttp tells of the break first, and then gives none of it."""
+    held = b"".join(getattr(content, "_buffer", ()))
+    return held[getattr(content, "_buffer_offset", 0) :]
 
 
 def exact_url(url: httpx.URL, target: bytes) -> URL:

@@ -178,25 +178,52 @@ class Upstream:
 
 
 class _Timed(httpx.AsyncByteStream):
-    """A body whose next piece must come within `idle_s`, and all of which until `until` (the loop's time)."""
+    """A body whose next piece must come within `idle_s`, and all of which until `until` (the loop's time).
+
+    One timer watches all its pieces, looking whether one has been waited for too long: an asyncio.timeout for each
+    would cost more than the piece itself. While the reader is busy, with a slow client say, nothing runs out.
+    """
 
     def __init__(self, stream: httpx.AsyncByteStream, idle_s: float, until: float) -> None:
         self._stream = stream
         self._idle_s = idle_s
         self._until = until
+        self._waits_since = inf
+        self._late = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
         pieces = aiter(self._stream)
-        while True:
-            try:
-                async with asyncio.timeout_at(min(loop.time() + self._idle_s, self._until)):
-                    piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as error:
-                raise httpx.ReadTimeout("the answer stopped") from error
-            yield piece
+        self._watch = loop.call_at(min(loop.time() + self._idle_s, self._until), self._look, task)
+        try:
+            while True:
+                self._waits_since = loop.time()
+                if self._waits_since > self._until:
+                    raise httpx.ReadTimeout("the answer takes too long")
+                try:
+                    piece = await anext(pieces, None)
+                except asyncio.CancelledError:
+                    if not self._late or task is None or task.uncancel() > 0:  # it was someone else
+                        raise
+                    raise httpx.ReadTimeout("the answer stopped") from None
+                self._waits_since = inf
+                if piece is None:
+                    return
+                yield piece
+        finally:
+            self._watch.cancel()
+
+    def _look(self, task: "asyncio.Task[object] | None") -> None:
+        """Ends the wait, or looks again when it could be too long."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        waits = self._waits_since < inf
+        if waits and task is not None and now >= min(self._waits_since + self._idle_s, self._until):
+            self._late = True
+            task.cancel()
+        else:
+            later = self._waits_since + self._idle_s if waits else now + self._idle_s
+            self._watch = loop.call_at(min(later, self._until) if now < self._until else later, self._look, task)
 
     async def aclose(self) -> None:
         """Close the upstream's."""

@@ -11,7 +11,7 @@ import msgspec
 
 from proxy import lenient
 from proxy.errors import BadRequestError
-from proxy.message import MALFORMED, Message, encode, message_at
+from proxy.message import MALFORMED, Message, encode, messages_of
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -40,8 +40,7 @@ def parse(body: bytes) -> ChatRequest:
     items = items_of(fields, "messages")
     if not items:
         raise BadRequestError("'messages' is empty: expected at least one message", param="messages")
-    messages = tuple([message_at(item, place) for place, item in enumerate(items)])
-    return ChatRequest(body, fields, messages, text_field(fields, "model"), fields.get("stream") == b"true")
+    return ChatRequest(body, fields, messages_of(items), text_field(fields, "model"), fields.get("stream") == b"true")
 
 
 def with_messages(request: ChatRequest, messages: Sequence[bytes], **added: str) -> bytes:
