@@ -116,7 +116,7 @@ async def measure(case: str, turns: int, folder: Path) -> Cost:
         mode = made.mode
         history.append(said(number + 1))
         assert made.lineage is not None
-        while not await proxy.remember.learn(made.lineage, read_message(_json(history[-1])), float(number)):
+        while not await proxy.remember.learn(made.lineage, [read_message(_json(history[-1]))], float(number)):
             pass
     await proxy.composer.aclose()
     await counted.store.aclose()

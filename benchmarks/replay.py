@@ -153,7 +153,7 @@ async def play(embedder: Embedder, conversation: Conversation, price: Price, *, 
         turns.append(turn)
         assert made.lineage is not None
         heard = read_message(json.dumps(answer).encode())
-        while not await proxy.remember.learn(made.lineage, heard, at):
+        while not await proxy.remember.learn(made.lineage, [heard], at):
             pass
     await proxy.composer.aclose()
     return Played(conversation.corpus, price, tuple(turns))

@@ -113,7 +113,7 @@ class Composer:
             tenant = await self._claim.tenant(options.credential)
             with self._metrics.stage("trace"):
                 lineage = trace(request.messages, tenant, identity_of(options.conversation, request.fields))
-            unchanged = replace(unchanged, lineage=lineage, tenant=tenant.hex())
+            unchanged = Composition(request.body, lineage=lineage, tenant=tenant.hex())
             self._hurry(mode, lineage)
             work = self._with_memory(request, options, mode, unchanged, at)
             return await self._patiently(work, lineage.conversation, timeout_s)

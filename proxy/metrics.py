@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from proxy.timings import Timings
 
 STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -11,18 +13,19 @@ STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 class Stage:
     """One measurement. A class, not a generator: there are five a request."""
 
-    __slots__ = ("_clock", "_observe", "_started")
+    __slots__ = ("_clock", "_name", "_started", "_timings")
 
-    def __init__(self, clock: Callable[[], float], observe: Callable[[float], None]) -> None:
+    def __init__(self, clock: Callable[[], float], timings: Timings, name: str) -> None:
         self._clock = clock
-        self._observe = observe
+        self._timings = timings
+        self._name = name
         self._started = 0.0
 
     def __enter__(self) -> None:
         self._started = self._clock()
 
     def __exit__(self, *_: object) -> None:
-        self._observe(self._clock() - self._started)
+        self._timings.observe(self._clock() - self._started, self._name)
 
 
 class Metrics:
@@ -30,22 +33,12 @@ class Metrics:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._observers: dict[str, Callable[[float], None]] = {}
         self.registry = CollectorRegistry()
         registry = self.registry
-        self._stage = Histogram(
-            "isocost_stage_seconds",
-            "Time spent in a stage of a request",
-            ["stage"],
-            buckets=STAGE_BUCKETS_S,
-            registry=registry,
-        )
-        self.overhead = Histogram(
-            "isocost_overhead_seconds",
-            "Our time before the upstream was asked",
-            buckets=STAGE_BUCKETS_S,
-            registry=registry,
-        )
+        self._stage = Timings("isocost_stage_seconds", "Time spent in a stage of a request", STAGE_BUCKETS_S, "stage")
+        self.overhead = Timings("isocost_overhead_seconds", "Our time before the upstream was asked", STAGE_BUCKETS_S)
+        registry.register(self._stage)
+        registry.register(self.overhead)
         self.requests = Counter("isocost_requests", "Chat requests", ["mode", "status"], registry=registry)
         self.tokens = Counter(
             "isocost_tokens", "Prompt tokens: of full history, and really sent", ["kind"], registry=registry
@@ -68,10 +61,7 @@ class Metrics:
 
     def stage(self, name: str) -> "Stage":
         """Time a stage of a request: `with metrics.stage("parse"): ...`."""
-        observe = self._observers.get(name)
-        if observe is None:
-            observe = self._observers[name] = self._stage.labels(name).observe
-        return Stage(self._clock, observe)
+        return Stage(self._clock, self._stage, name)
 
     def render(self) -> bytes:
         """The Prometheus text format."""

@@ -182,11 +182,21 @@ def summed(entries: Sequence[LedgerEntry]) -> list[tuple[Tally, float]]:
     sums: dict[tuple[str, str], tuple[dict[str, float], float]] = {}
     for entry in entries:
         for tally in entry.totals:
-            amounts, at = sums.get((_kind(tally.kind), tally.name), ({}, -math.inf))
+            amounts, at = sums.get((tally.kind, tally.name), ({}, -math.inf))
             for field, amount in tally.amounts.items():
-                amounts[field] = _finite(field, amounts.get(field, 0.0) + _finite(field, amount))
+                amounts[field] = _added(field, amounts.get(field, 0), amount)
             sums[tally.kind, tally.name] = amounts, max(at, entry.at)
-    return [(Tally(kind, name, amounts), at) for (kind, name), (amounts, at) in sums.items()]
+    return [  # a sum of what is not finite is not finite either
+        (Tally(_kind(kind), name, {field: _finite(field, amount) for field, amount in amounts.items()}), at)
+        for (kind, name), (amounts, at) in sums.items()
+    ]
+
+
+def _added(field: str, total: float, amount: float) -> float:
+    try:
+        return total + amount
+    except OverflowError:  # an integer can be larger than any float
+        raise ValueError(f"{field} adds {math.inf}: a total can take up finite amounts only") from None
 
 
 def _kind(kind: str) -> str:
