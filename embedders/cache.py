@@ -1,7 +1,8 @@
 """No text is embedded twice: a bounded cache by digest, and shared computations.
 
 A computation belongs to nobody who asked for it: it runs in a task of its own while anyone waits for it, so a
-first caller who leaves does not take the others' vectors along. Keys are digests; no text is kept.
+first caller who leaves does not take the others' vectors along. Only who is in a hurry does not board what was
+begun by one who can wait (LATER): that may take long. Keys are digests; no text is kept.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from embedders import Embedder, EmbedderError, Vectors
+from embedders import LATER, Embedder, EmbedderError, Vectors
 
 # What an entry costs beside its numbers: key, array header, slot in the ordered dict. tracemalloc counted
 # 236 bytes over 5,000 entries; the rest is for the dict just after it has grown.
@@ -26,6 +27,7 @@ class _Flight:
 
     digests: list[bytes]
     task: asyncio.Task[Vectors]
+    later: bool
     waiters: int = 0
 
 
@@ -89,23 +91,24 @@ class CachingEmbedder:
         self, digests: Sequence[bytes], texts: Sequence[str], found: dict[bytes, NDArray[np.float32]]
     ) -> list[_Flight]:
         """The flights that bring what was not found; one new flight takes all that no other does."""
+        later = LATER.get()
         missing = {
             digest: text
             for digest, text in zip(digests, texts, strict=True)
-            if digest not in found and digest not in self._flights
+            if digest not in found and not (digest in self._flights and self._flights[digest].later <= later)
         }
         self.misses += len(missing)
         self.hits += len(texts) - len(missing)
         if missing:
-            self._take_off(missing)
+            self._take_off(missing, later)
         flights = {self._flights[digest] for digest in digests if digest not in found}
         for flight in flights:
             flight.waiters += 1
         return list(flights)
 
-    def _take_off(self, missing: dict[bytes, str]) -> None:
+    def _take_off(self, missing: dict[bytes, str], later: bool) -> None:
         task = asyncio.create_task(self._compute(list(missing.values())), name="embedder-cache")
-        flight = _Flight(list(missing), task)
+        flight = _Flight(list(missing), task, later)
         for digest in missing:
             self._flights[digest] = flight
         task.add_done_callback(lambda _: self._land(flight))

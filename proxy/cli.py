@@ -27,6 +27,7 @@ from proxy.demo.model import demo_model
 from proxy.demo.recorder import Recorder
 from proxy.demo.serving import serve_app
 from proxy.demo.show import run_demo
+from proxy.give_back import share_one_arena
 from proxy.server import OPTIONS
 
 app = cyclopts.App(
@@ -65,6 +66,7 @@ def serve(
     config
         a TOML file
     """
+    share_one_arena()
     flags = {"host": host, "port": port, "upstream": upstream, "store": store, "workers": workers}
     settings = load_settings(flags, config)
     _log_to_stderr(settings.log_level)

@@ -1,15 +1,25 @@
-"""Memory that was freed, back to the system: loading a model and a vocabulary leaves some 100 MB that glibc keeps."""
+"""Memory that was freed, back to the system: loading a model and a vocabulary leaves some 100 MB that glibc keeps.
+
+Both calls do nothing where the C library is another.
+"""
 
 import ctypes
 import gc
+from contextlib import suppress
+
+_M_ARENA_MAX = -8
+"""mallopt(3)."""
+
+
+def share_one_arena() -> None:
+    """Before any thread is started: by default glibc gives each its own arena, and what one frees no other uses."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Does nothing where the C library is another."""
+    """Once all is loaded."""
     gc.collect()
     gc.freeze()  # what is loaded stays: no later collection needs to look at it again
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return
-    trim(0)
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

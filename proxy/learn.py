@@ -8,14 +8,14 @@ it back with the next request.
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from embedders import LATER, EmbedderError
 from memory_core.codec import MismatchError, StateCorruptionError
 from memory_core.stores import LedgerEntry, Store, StoreError
+from proxy.backlog import Backlog
 from proxy.errors import ProxyError
 from proxy.ledger import Row, encode_row, tallies
 from proxy.lineage import Lineage, extended
@@ -31,12 +31,10 @@ LEARNING_ERRORS = (StoreError, StateCorruptionError, MismatchError, EmbedderErro
 TOGETHER_MAX = 64
 """Exchanges that are taken at once."""
 
-LINGER_S = 0.05
-"""So long others are waited for, to be taken together: a write costs as much for one row as for twenty. Nobody waits
-with us: a thin client's exchange, whose end is held until it is learned, is taken at once."""
+ROWS_MAX = 4_096
+"""Rows that wait to be written; the store is far behind when there are so many."""
 
-ROWS_MAX = 20_000
-"""Rows of exchanges that found the queue full, some 500 bytes each; they are written all the same."""
+ROWS_TOGETHER_MAX = 512
 
 _KNOWN_MAX = 10_000
 
@@ -67,10 +65,21 @@ class Exchange:
 
 @dataclass(slots=True)
 class _Waiting:
+    """An exchange that is to be learned, and whom to tell. `end` is the digest of its newest turn."""
+
     exchange: Exchange
-    done: "asyncio.Future[bool]"
-    recorded: bool | None = field(default=None)
-    """Whether its row could be written; None before that was tried."""
+    whole: Lineage | None
+    told: "list[asyncio.Future[bool]]"
+    taken: bool = False
+
+    def goes_on_in(self, later: Lineage) -> bool:
+        """All of it is in a later transcript, which is then enough to learn."""
+        if self.whole is None or self.taken or self.whole.explicit or later.length < self.whole.length:
+            return False
+        return self.whole.length > 0 and later.digests[self.whole.length - 1] == self.whole.digests[-1]
+
+
+_Unwritten = tuple[Exchange, "asyncio.Future[bool]"]
 
 
 class Learner:
@@ -81,65 +90,102 @@ class Learner:
         self._runs = runs
         self._store = store
         self._metrics = metrics
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_max)
-        self._rows: deque[Exchange] = deque(maxlen=ROWS_MAX)
+        self._queue: Backlog[_Waiting] = Backlog(queue_max)
+        self._newest: dict[str, _Waiting] = {}
+        self._rows: Backlog[_Unwritten] = Backlog(ROWS_MAX)
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._unlearned = 0
         self._is_full = False
-        self._hurry = asyncio.Event()
 
     def offer(self, exchange: Exchange) -> "asyncio.Future[bool]":
-        """Leave an exchange to be learned. The future tells whether it was."""
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Leave an exchange to be learned. The future tells whether it was, and its row written."""
+        loop = asyncio.get_running_loop()
+        learned: asyncio.Future[bool] = loop.create_future()
+        recorded: asyncio.Future[bool] = loop.create_future()
+        self._offer_row(exchange, recorded)
+        self._offer_turns(exchange, learned)
+        return asyncio.ensure_future(_both(recorded, learned))
+
+    def _offer_row(self, exchange: Exchange, recorded: "asyncio.Future[bool]") -> None:
         try:
-            self._queue.put_nowait(_Waiting(exchange, done))
+            self._rows.put((replace(exchange, lineage=None), recorded), urgent=exchange.is_urgent)  # no transcript
+        except asyncio.QueueFull:
+            self._metrics.learned.labels("unrecorded").inc()
+            recorded.set_result(False)
+
+    def _offer_turns(self, exchange: Exchange, learned: "asyncio.Future[bool]") -> None:
+        whole = None if exchange.lineage is None else extended(exchange.lineage, *exchange.answer)
+        earlier = self._newest.get(exchange.conversation)
+        if whole is not None and earlier is not None and earlier.goes_on_in(whole):
+            earlier.exchange, earlier.whole = exchange, whole
+            earlier.told.append(learned)
+            return
+        waiting = _Waiting(exchange, whole, [learned])
+        try:
+            self._queue.put(waiting, urgent=exchange.is_urgent)
+            self._newest[exchange.conversation] = waiting
             self._unlearned += 1
             self._is_full = False
-            if exchange.is_urgent:
-                self._hurry.set()
         except asyncio.QueueFull:
             self._metrics.learned.labels("dropped").inc()
             if not self._is_full:  # once a spell: at a thousand requests a second the log would be the next to fill up
                 log.warning("the learner's queue is full: exchanges are not learned now, /metrics counts them")
             self._is_full = True
-            self._rows.append(exchange)
-            done.set_result(False)
-        self._metrics.learner_queue.set(self._queue.qsize())
-        return done
+            learned.set_result(False)
+        self._metrics.learner_queue.set(len(self._queue))
 
     async def run(self) -> None:
-        """Learn for ever, a step of each exchange that waits; an unfinished one goes to the end of the queue."""
-        while True:
-            taken = [await self._queue.get()]
-            await self._linger()
-            while len(taken) < TOGETHER_MAX and not self._queue.empty():
-                taken.append(self._queue.get_nowait())
-            try:
-                await self._record(taken)
-                await asyncio.gather(*map(self._one_after_the_other, _by_conversation(taken)))
-            finally:
-                for _ in taken:
-                    self._queue.task_done()
-                self._metrics.learner_queue.set(self._queue.qsize())
-
-    async def _linger(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                await self._hurry.wait()
-        self._hurry.clear()
+        """Write rows and learn, for ever."""
+        await asyncio.gather(self._record_on(), self._learn_on())
 
     async def drain(self, timeout_s: float) -> int:
-        """Wait until all that was offered is learned; returns how many were not in time."""
+        """Wait until all that was offered is learned and recorded; returns how many were not in time."""
         try:
             async with asyncio.timeout(timeout_s):
+                await self._rows.join()
                 await self._queue.join()
         except TimeoutError:
             log.warning("%d exchanges were not learned before the end", self._unlearned)
         return self._unlearned
 
+    async def _record_on(self) -> None:
+        """The rows that wait, all in one write: whether their exchanges can be learned or not, they were paid."""
+        while True:
+            taken = await self._rows.take(ROWS_TOGETHER_MAX)
+            written = False
+            try:
+                written = await self._record([exchange for exchange, _ in taken])
+            finally:
+                for _, recorded in taken:
+                    if not recorded.done():
+                        recorded.set_result(written)
+                self._rows.done(len(taken))
+
+    async def _record(self, taken: Sequence[Exchange]) -> bool:
+        async def work() -> None:
+            await self._store.record(*(exchange.entry() for exchange in taken))
+
+        written = await self._guarded(work, "ledger")
+        if not written:
+            self._metrics.learned.labels("unrecorded").inc(len(taken))
+        return written
+
+    async def _learn_on(self) -> None:
+        """A step of each exchange that waits; an unfinished one goes to the end of the queue."""
+        while True:
+            taken = await self._queue.take(TOGETHER_MAX)
+            for waiting in taken:
+                waiting.taken = True
+                if self._newest.get(waiting.exchange.conversation) is waiting:
+                    del self._newest[waiting.exchange.conversation]
+            try:
+                await asyncio.gather(*map(self._one_after_the_other, _by_conversation(taken)))
+            finally:
+                self._queue.done(len(taken))
+                self._metrics.learner_queue.set(len(self._queue))
+
     async def _one_after_the_other(self, taken: Sequence[_Waiting]) -> None:
         """The exchanges of one conversation."""
-        LATER.set(not any(waiting.exchange.is_urgent for waiting in taken))  # of this task alone
         for waiting in taken:
             outcome: bool | None = False
             try:
@@ -148,38 +194,25 @@ class Learner:
                     outcome = await self._again(waiting)
             finally:
                 if outcome is not None:
-                    self._settle(waiting.done, outcome)
+                    self._settle(waiting, outcome)
 
     async def _again(self, waiting: _Waiting) -> bool | None:
         """Back into the queue; where it is full, go on with this one until a place is free or it is learned."""
         outcome: bool | None = None
         while outcome is None:
             try:
-                self._queue.put_nowait(waiting)
+                self._queue.put(waiting)
             except asyncio.QueueFull:
                 outcome = await self._learn(waiting)
             else:
                 return None
         return outcome
 
-    def _settle(self, done: "asyncio.Future[bool]", learned: bool) -> None:
-        if not done.done():
-            done.set_result(learned)
+    def _settle(self, waiting: _Waiting, learned: bool) -> None:
+        for each in waiting.told:
+            if not each.done():
+                each.set_result(learned)
         self._unlearned -= 1
-
-    async def _record(self, taken: Sequence[_Waiting]) -> None:
-        """Their rows, and those that found the queue full, into the ledger: first, and whether they can be learned or
-        not, for they were sent and paid."""
-        new = [waiting for waiting in taken if waiting.recorded is None]
-        left, self._rows = list(self._rows), deque(maxlen=ROWS_MAX)
-
-        async def work() -> None:
-            entries = [exchange.entry() for exchange in (*left, *(waiting.exchange for waiting in new))]
-            await self._store.record(*entries)
-
-        recorded = await self._guarded(work, "ledger")
-        for waiting in new:
-            waiting.recorded = recorded
 
     async def _learn(self, waiting: _Waiting) -> bool | None:
         """One step: True if that was all, False if it failed, None if more is left."""
@@ -187,31 +220,41 @@ class Learner:
 
         async def work() -> None:
             nonlocal outcome
-            outcome = await self._step(waiting.exchange)
+            outcome = await self._step(waiting)
 
-        if not await self._guarded(work, "learn") or (outcome and not waiting.recorded):
-            self._metrics.learned.labels("failed").inc()
+        if not await self._guarded(work, "learn"):
+            self._metrics.learned.labels("failed").inc(len(waiting.told))
             return False
         if outcome:
-            self._metrics.learned.labels("learned").inc()
+            self._metrics.learned.labels("learned").inc(len(waiting.told))
         return outcome
 
-    async def _step(self, exchange: Exchange) -> bool | None:
-        lineage, answer = exchange.lineage, exchange.answer
-        if lineage is None:
+    async def _step(self, waiting: _Waiting) -> bool | None:
+        whole, exchange = waiting.whole, waiting.exchange
+        if whole is None or exchange.lineage is None:
             return True
-        whole = extended(lineage, *answer)
-        end = whole.digests[-1] if whole.length else lineage.root
-        if not lineage.explicit and end in self._known:  # the same request again, and the same answer
+        end = whole.digests[-1] if whole.length else whole.root
+        if not whole.explicit and end in self._known:  # the same request again, and the same answer
             return True
-        if not await self._remember.learn(lineage, answer, exchange.row.at):
+        if not exchange.is_urgent:
+            await self._read_ahead(whole)
+        if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at):
             return None
-        if answer:
+        if exchange.answer:
             await self._runs.note(whole)
         self._known[end] = None
         if len(self._known) > _KNOWN_MAX:
             self._known.popitem(last=False)
         return True
+
+    async def _read_ahead(self, whole: Lineage) -> None:
+        """The model's part, in its own time and with nothing locked: on a machine that is busy this may take long, and
+        a request that asks this conversation must not wait for it."""
+        later = LATER.set(True)
+        try:
+            await self._remember.read_ahead(whole)
+        finally:
+            LATER.reset(later)
 
     async def _guarded(self, work: Callable[[], Awaitable[None]], stage: str) -> bool:
         """Nothing that goes wrong ends the only writer."""
@@ -225,6 +268,11 @@ class Learner:
             log.exception("an exchange was not learned")
             return False
         return True
+
+
+async def _both(recorded: "asyncio.Future[bool]", learned: "asyncio.Future[bool]") -> bool:
+    """In this order, as a row is written in no time."""
+    return await recorded and await learned
 
 
 def _by_conversation(taken: Sequence[_Waiting]) -> list[list[_Waiting]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from embedders import Embedder
 from memory_core.chunking import chunks, piece_ends
 from memory_core.codec import Record, decode_state, encode_record, encode_state
+from memory_core.cues import without_stamp
 from memory_core.ellipsis import CONTEXT_TURNS, Said
 from memory_core.facts import Facts, folded, standing
 from memory_core.focus import sought
@@ -23,7 +24,7 @@ from memory_core.stores import Entry, Snapshot, Store, StoreError
 from memory_core.transcript import Turn
 from memory_core.update import update
 from proxy.catch_up import BLOCK_TURNS, CatchUp
-from proxy.embed import embed_question
+from proxy.embed import embed_question, embed_texts
 from proxy.hot import Hot, HotCache
 from proxy.leaning import Leaning
 from proxy.lineage import Lineage, as_sent, attached, continued, extended
@@ -144,6 +145,15 @@ class Remember:
     async def stored_messages(self, lineage: Lineage, start: int) -> list[Message]:
         """The turns from `start` (from 0) on that only the log holds, as messages."""
         return await self._log.messages(lineage, start)
+
+    async def read_ahead(self, lineage: Lineage) -> None:
+        """Embed what the next call of `learn` will need, so that it finds the vectors in the embedder's cache."""
+        hot = self._hot.peek(lineage.conversation)
+        start = max(hot.fold.shared(lineage.digests) if hot else 0, len(lineage.stored))
+        turns = own_turns(lineage, start)[:LEARNED_TURNS_MAX]
+        known = await self._store.known(lineage.conversation, [turn.digest for turn in turns])
+        new = [turn for turn, is_known in zip(turns, known, strict=True) if not is_known]
+        await embed_texts(self._embedder, [without_stamp(piece) for turn in new for piece in chunks(turn.text)])
 
     async def learn(self, lineage: Lineage, answer: Sequence[Message], at: float) -> bool:
         """Append what is new of a transcript and its answer to the log; `at` in unix seconds.
