@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from embedders import EmbedderError, OverloadedError
+from embedders import LATER, EmbedderError, OverloadedError
 from embedders.batching import BatchingEmbedder, estimate_tokens
 from tests.support.embedders import GatedEmbedder, HashedWordsEmbedder
 
@@ -153,3 +153,22 @@ async def test_closing_fails_those_who_wait_and_ends_the_worker() -> None:
     assert inner.cancelled_calls == 1
     assert inner.closed
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "embedder-batches"] == []
+
+
+async def test_who_is_in_a_hurry_does_not_queue_behind_who_can_wait() -> None:
+    inner = GatedEmbedder(is_open=False)
+    batching = BatchingEmbedder(inner, batch_tokens_max=5, queue_tokens_max=1000)
+
+    async def waits(text: str) -> None:
+        LATER.set(True)
+        await batching.embed([text])
+
+    patient = [asyncio.create_task(waits(f"long text {n}")) for n in range(5)]
+    await inner.started.wait()
+    hurried = asyncio.create_task(batching.embed(["now"]))
+    await asyncio.sleep(0.01)
+    assert inner.calls == [["long text 0"], ["now"]]
+    inner.gate.set()
+    await asyncio.gather(hurried, *patient)
+    assert [text for call in inner.calls for text in call][2:] == [f"long text {n}" for n in range(1, 5)]
+    await batching.aclose()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from embedders import EmbedderError, Vectors
+from embedders import LATER, EmbedderError, Vectors
 from embedders.batching import BatchingEmbedder
 from embedders.cache import ENTRY_OVERHEAD_BYTES, CachingEmbedder
 from tests.support.embedders import GatedEmbedder, HashedWordsEmbedder
@@ -156,3 +156,26 @@ async def test_closing_fails_those_who_wait() -> None:
     with pytest.raises(EmbedderError, match="closed"):
         await waiting
     assert inner.cancelled_calls == 1
+
+
+async def test_who_is_in_a_hurry_does_not_wait_for_what_someone_begins_who_can_wait() -> None:
+    inner = GatedEmbedder(is_open=False)
+    caching = CachingEmbedder(inner, 10**6)
+
+    async def waits() -> None:
+        LATER.set(True)
+        await caching.embed(["same"])
+
+    patient = asyncio.create_task(waits())
+    await inner.started.wait()
+    hurried = asyncio.create_task(caching.embed(["same"]))
+    await asyncio.sleep(0.01)
+    assert inner.calls == [["same"], ["same"]]
+    also_patient = asyncio.create_task(waits())  # boards what is there already
+    await asyncio.sleep(0.01)
+    assert len(inner.calls) == 2
+    inner.gate.set()
+    await asyncio.gather(patient, hurried, also_patient)
+    await caching.embed(["same"])
+    assert len(inner.calls) == 2
+    await caching.aclose()

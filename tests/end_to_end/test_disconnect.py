@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support import upstreams
-from tests.support.proxying import CHAT, HELLO, Proxied, eventually, proxied
+from tests.support.proxying import CHAT, HELLO, LONG, Proxied, eventually, proxied
 
-WITHIN_S = 1.0
+WITHIN_S = 0.25
 FIRST = b'data: {"choices": [{"index": 0, "delta": {"content": "Once upon"}}]}\n\n'
 
 
@@ -34,15 +34,18 @@ async def goes_on(pair: Proxied) -> None:
     assert (await pair.client.get(f"{pair.url}/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
+@pytest.mark.parametrize(
+    ("path", "mode"), [(CHAT, "passthrough"), (CHAT, "compact"), ("/v1/responses", "compact"), ("/v1/completions", "")]
+)
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "plain"])
 @pytest.mark.parametrize("first", [FIRST, b""], ids=["in the answer", "before its first byte"])
-async def test_the_upstream_sees_a_hang_up(path: str, stream: bool, first: bytes):
+async def test_the_upstream_sees_a_hang_up(path: str, mode: str, stream: bool, first: bytes):
     asked, gone = asyncio.Event(), asyncio.Event()
     async with proxied(upstreams.never_answers(asked, gone, first=first)) as pair:
         for _ in range(2):
-            body = json.dumps({"model": "m", "messages": HELLO, "stream": stream}).encode()
-            reader, writer = await connect(pair, path, body)
+            said = LONG if mode == "compact" else HELLO
+            body = json.dumps({"model": "m", "messages": said, "input": said, "stream": stream}).encode()
+            reader, writer = await connect(pair, path, body, headers=f"x-isocost-mode: {mode}\r\n" if mode else "")
             await asyncio.wait_for(asked.wait(), 10)
             if first:
                 await asyncio.wait_for(reader.readuntil(b"Once upon"), 10)

@@ -24,10 +24,10 @@ class Bench:
         self.store = FailingStore(inner, [])
         self.embedder = GatedEmbedder()
         self.metrics = Metrics()
-        remember = Remember(
+        self.remember = Remember(
             self.store, self.embedder, count=lambda _: 1, capacities=Capacities(), cache_bytes_max=10**8
         )
-        self.learner = Learner(remember, Runs(self.store), self.store, self.metrics, queue_max=queue_max)
+        self.learner = Learner(self.remember, Runs(self.store), self.store, self.metrics, queue_max=queue_max)
 
     def counted(self, outcome):
         return self.metrics.registry.get_sample_value("isocost_learned_total", {"outcome": outcome}) or 0
@@ -241,3 +241,17 @@ async def test_of_one_conversation_the_newest_transcript_is_enough(bench):
         assert all(await bench.store.known(lineage.conversation, lineage.digests))
     assert len(await bench.store.rows(whole[0].conversation, 99)) == 5
     assert bench.store.calls.count("save") == 2
+
+
+async def test_a_request_does_not_wait_while_the_learner_embeds(bench):
+    """The learner's texts may take long on a busy machine; until then nothing of the conversation is locked."""
+    bench.embedder.gate.clear()
+    async with bench.running():
+        offered = exchange("a")
+        learned = bench.learner.offer(offered)
+        await asyncio.wait_for(bench.embedder.started.wait(), 5)
+        asks = bench.remember.attach(offered.lineage, offered.conversation, b"nobody's" * 2, at_least=1)
+        assert await asyncio.wait_for(asks, 1) is None
+        assert not learned.done()
+        bench.embedder.gate.set()
+        assert await soon(learned)
