@@ -63,6 +63,7 @@ def test_retention_by_information_finds_what_first_in_first_out_has_lost():
     assert retention.scaled(265) == Capacities()
 
 
+@pytest.mark.slow
 def test_retention_is_printed_and_drawn_the_same_each_time(tmp_path: Path):
     found = [retention.Found(0, False, 0.75), retention.Found(0, True, 0.25)]
     table = {name: dict.fromkeys(retention.SIZES, found) for name in retention.POLICIES}

@@ -237,6 +237,7 @@ def test_an_epoch_starts_where_the_prompt_was_rewritten():
     assert epoch_starts(ours) == [2, 4, 6, 7, 8]
 
 
+@pytest.mark.slow
 def test_the_drawing_comes_from_the_rows_alone_and_is_the_same_every_time(tmp_path: Path):
     pytest.importorskip("matplotlib")
     kept = [direct(1, 100, 9, 5), direct(2, 200, 19), proxied(1, 100, 9, 5), proxied(2, 90, 9, 5, epoch=1)]

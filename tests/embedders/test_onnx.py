@@ -15,6 +15,8 @@ from embedders.folder import builtin_files
 from embedders.onnx import OnnxEmbedder
 from tests.support.tiny_encoder import DIMENSION, write_tiny_encoder
 
+pytestmark = pytest.mark.slow  # the real model
+
 GOLDEN = Path(__file__).parents[1] / "data" / "all-MiniLM-L6-v2-int8.golden.npz"
 
 

@@ -15,6 +15,8 @@ from embedders.remote import CONNECT_RETRIES_MAX, RemoteEmbedder
 from tests.support.embedders import HashedWordsEmbedder
 from tests.support.embeddings_server import EmbeddingsServer, Json, serve_embeddings
 
+pytestmark = pytest.mark.slow  # each starts a server
+
 KEY = "sk-very-secret"
 TEXT = "what nobody else may read"
 

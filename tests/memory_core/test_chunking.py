@@ -252,6 +252,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_texts_take_linear_time(unit: str) -> None:
     """A quadratic scan takes 16 times as long for 4 times the text; linear ones 4 times, with room for a slow spell."""

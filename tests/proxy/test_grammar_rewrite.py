@@ -158,6 +158,7 @@ def asks_something(messages: Sequence[Msg]) -> bool:
     return [message for message in messages if message["role"] == "user"][-1]["content"] != ""
 
 
+@pytest.mark.slow
 @given(REWRITINGS.filter(lambda rewriting: asks_something(rewriting[0])))
 def test_every_change_to_what_came_from_the_client_is_found(rewriting):
     messages, way = rewriting

@@ -84,6 +84,7 @@ def assert_stable(before: Sent, after: Sent) -> bool:
     return True
 
 
+@pytest.mark.slow
 @quick
 @given(sessions(changes=STEADY, forgetting=False), PRICES, st.sampled_from(["auto", "compact"]))
 def test_within_an_epoch_prompts_only_grow(session, price, mode):
@@ -93,6 +94,7 @@ def test_within_an_epoch_prompts_only_grow(session, price, mode):
             assert_stable(before, after)
 
 
+@pytest.mark.slow
 @quick
 @given(sessions(), PRICES, st.sampled_from(["auto", "compact"]), st.sampled_from(["message", "system"]))
 def test_no_session_makes_a_malformed_prompt_or_an_error(session, price, mode, placement):

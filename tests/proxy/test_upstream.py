@@ -13,6 +13,8 @@ from proxy.transport import AiohttpTransport
 from proxy.upstream import HOP_BY_HOP, Patience, Target, Upstream, end_to_end, raw_path
 from tests.support.upstreams import canned, echo, never_answers
 
+pytestmark = pytest.mark.slow  # each starts a server
+
 
 @asynccontextmanager
 async def calling(url, *, key="", timeout_s=5.0):

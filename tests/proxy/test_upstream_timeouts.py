@@ -12,6 +12,8 @@ from proxy.transport import AiohttpTransport
 from proxy.upstream import Patience, Target, Upstream
 from tests.support.upstreams import canned, never_answers
 
+pytestmark = pytest.mark.slow  # they wait for time to pass
+
 
 def trickles(gap_s: float, pieces: int):
     """A stream of so many pieces, so far apart."""

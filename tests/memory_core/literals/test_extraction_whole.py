@@ -110,6 +110,7 @@ HOSTILE += [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_time_is_linear_in_a_hostile_text(piece: str) -> None:
     """Four times the text must not take much more than four times as long; a quadratic pattern would take sixteen."""

@@ -41,6 +41,7 @@ async def test_nobody_listens() -> None:
         await RedisStore.open(f"redis://127.0.0.1:{free_port()}/0", timeout_s=TIMEOUT_S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+cluster", "redis+sentinel"])
 async def test_somebody_listens_and_never_answers(scheme: str) -> None:
     gone = asyncio.Event()

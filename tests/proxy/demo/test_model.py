@@ -11,6 +11,8 @@ from proxy.demo.answers import NO_ANSWER
 from proxy.demo.model import BODY_BYTES_MAX, demo_model
 from proxy.demo.serving import serve_app
 
+pytestmark = pytest.mark.slow  # each starts a server
+
 HELLO = [{"role": "user", "content": "We painted the hull today, and it rained on the last coat."}]
 TOOLS = [
     {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}

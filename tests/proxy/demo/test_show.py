@@ -17,6 +17,8 @@ from proxy.demo.script import Line, Script, load_script
 from proxy.demo.serving import serve_app
 from proxy.demo.show import run_demo
 
+pytestmark = pytest.mark.slow  # each starts a server
+
 SCRIPT = load_script()
 SHORT = Script(
     title="short",
