@@ -34,11 +34,13 @@ def measurements(*, full: bool) -> Mapping[str, Measurement]:
         retention,
         routing,
         snapshot,
+        wire,
     )
 
     rows = None if full else longmemeval_http.SAMPLE_ROWS
     return {
         "What the proxy adds": overhead.main,
+        "What the wire feels": wire.main,
         "What memory costs a turn": memory.main,
         "What lineage and planning take": planning.main,
         "Literals": literals.main,

@@ -16,6 +16,7 @@ from statistics import median
 import uvloop
 
 from benchmarks.wire import Case, chat, end, first, one_by_one, said, throughput
+from benchmarks.wire_client import KEY
 from benchmarks.wire_places import OTHER_CORE, PROXY_CORE, Place, free_port, isocost, mock, pin, running
 
 ROUNDS = 150
@@ -44,7 +45,7 @@ async def litellm(command: Path, upstream: int) -> AsyncIterator[Place]:
         config.write_text(f"model_list:\n{models}litellm_settings:\n  num_retries: 0\n  telemetry: false\n")
         port = free_port()
         arguments = [str(command), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
-        environment = {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        environment = {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": KEY}
         async with running(
             [*arguments, "--num_workers", "1"], environment, (PROXY_CORE,), port, "/health/liveliness"
         ) as place:

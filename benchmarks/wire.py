@@ -3,14 +3,15 @@
     python -m benchmarks.wire
 
 The proxy is a process of its own, alone on one core; client and upstream share the other. Direct and proxied requests
-alternate, so that a slow spell of the machine hits both. Quote differences and ratios of one run.
+alternate, so that a slow spell of the machine hits both; a bare proxy (wire_bare.py) tells what the machine itself
+takes. Quote differences and ratios of one run.
 """
 
 import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -19,7 +20,7 @@ import uvloop
 
 from benchmarks.overhead import messages
 from benchmarks.wire_client import Connection, Heard, post
-from benchmarks.wire_places import OTHER_CORE, PROXY_CORE, Place, isocost, mock, pin
+from benchmarks.wire_places import OTHER_CORE, PROXY_CORE, Place, bare, isocost, mock, pin
 
 ROUNDS = 300
 WARM_UP = 20
@@ -147,52 +148,60 @@ def said(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-async def measure_latency(direct: Place, proxy: Place, rounds: int) -> None:
+async def measure_latency(direct: Place, least: Place, proxy: Place, rounds: int) -> None:
     """The first table, and where the time goes."""
-    print("| one at a time | direct ms | proxied ms | added ms, p50 | added ms, p90 |\n|---|---:|---:|---:|---:|")
+    print(
+        "| one at a time | direct ms | a bare proxy adds ms | isocost adds ms, p50 | p90 |\n|---|---:|---:|---:|---:|"
+    )
     split: dict[str, dict[str, float]] = {}
     for case in CASES:
         said(case.name)
+        again, bare_times = await one_by_one(case, direct.port, least.port, rounds // 2)
         before = await stages(proxy.port)
         straight, through = await one_by_one(case, direct.port, proxy.port, rounds)
         after = await stages(proxy.port)
         split[case.name] = {
             stage: (after[stage][0] - before.get(stage, (0, 0))[0]) / (rounds + WARM_UP) * 1e3 for stage in after
         }
-        p50, p90 = median(through) - median(straight), quantiles(through, n=10)[8] - quantiles(straight, n=10)[8]
-        cells = [f"{value * 1e3:.2f}" for value in (median(straight), median(through), p50, p90)]
-        print(f"| {case.name} | " + " | ".join(cells) + " |", flush=True)
+        added = (
+            median(straight),
+            median(bare_times) - median(again),
+            median(through) - median(straight),
+            quantiles(through, n=10)[8] - quantiles(straight, n=10)[8],
+        )
+        print(f"| {case.name} | " + " | ".join(f"{value * 1e3:.2f}" for value in added) + " |", flush=True)
     names = sorted({name for stage in split.values() for name in stage})
     print("\n| stage, mean ms a request | " + " | ".join(names) + " |\n|---" + "|---:" * len(names) + "|")
     for name, spent in split.items():
         print(f"| {name} | " + " | ".join(f"{spent.get(stage, 0.0):.2f}" for stage in names) + " |")
 
 
-async def measure_rates(direct: Place, proxy: Place) -> None:
+async def measure_rates(direct: Place, least: Place, proxy: Place) -> None:
     """Requests a second with 64 connections."""
     same, fresh = chat(1), [chat(1, name=f"{place}: ") for place in range(64)]
     cases = {"the same request again": [lambda _: same(0)] * 64, "a new conversation each": fresh}
-    print("\n| 64 at a time, short JSON | direct, a second | proxied, a second | processor ms a request |")
-    print("|---|---:|---:|---:|")
+    print("\n| 64 at a time, short JSON, a second | direct | a bare proxy | isocost | processor ms a request |")
+    print("|---|---:|---:|---:|---:|")
     for name, makes in cases.items():
         said(name)
-        rates: tuple[list[float], list[float]] = ([], [])
+        rates: tuple[list[float], list[float], list[float]] = ([], [], [])
         spent = asked = 0.0
         for _ in range(SPANS):
-            rates[0].append(await throughput(direct.port, makes))
-            before = proxy.cpu_s
-            rates[1].append(await throughput(proxy.port, makes))
+            for place, into in zip((direct, least, proxy), rates, strict=True):
+                before = proxy.cpu_s
+                into.append(await throughput(place.port, makes))
             spent += proxy.cpu_s - before
-            asked += rates[1][-1] * SPAN_S
-        print(f"| {name} | {median(rates[0]):,.0f} | {median(rates[1]):,.0f} | {spent / asked * 1e3:.2f} |", flush=True)
+            asked += rates[2][-1] * SPAN_S
+        cells = [f"{median(rate):,.0f}" for rate in rates]
+        print(f"| {name} | " + " | ".join(cells) + f" | {spent / asked * 1e3:.2f} |", flush=True)
 
 
-async def measure_streams(direct: Place, proxy: Place) -> None:
+async def measure_streams(places: Mapping[str, Place]) -> None:
     """Paced streams side by side."""
     print(f"\n| {STREAMS} streams, an event each 20 ms | first event ms, p50 | gap ms, p99 |\n|---|---:|---:|")
-    for name, port in (("direct", direct.port), ("proxied", proxy.port)) * 2:
+    for name, place in [*places.items()] * 3:
         said(f"{STREAMS} streams, {name}")
-        to_first, gap = await side_by_side(port, STREAMS)
+        to_first, gap = await side_by_side(place.port, STREAMS)
         print(f"| {name} | {to_first * 1e3:.1f} | {gap * 1e3:.1f} |", flush=True)
 
 
@@ -209,10 +218,10 @@ async def measure(rounds: int = ROUNDS) -> None:
     """All of it."""
     pin((OTHER_CORE,))
     async with mock() as upstream:
-        async with isocost(upstream.port) as proxy:
-            await measure_latency(upstream, proxy, rounds)
-            await measure_rates(upstream, proxy)
-            await measure_streams(upstream, proxy)
+        async with bare(upstream.port) as least, isocost(upstream.port) as proxy:
+            await measure_latency(upstream, least, proxy, rounds)
+            await measure_rates(upstream, least, proxy)
+            await measure_streams({"direct": upstream, "a bare proxy": least, "isocost": proxy})
             print(f"\nmemory at the end: {proxy.rss_mb:.0f} MB")
         await measure_compact(upstream)
 

@@ -5,6 +5,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+KEY = "sk-bench-0123456789abcdef"
+"""Checked by peers that will not start without one."""
+
 
 @dataclass(slots=True)
 class Heard:
@@ -97,7 +100,7 @@ def post(body: bytes, headers: dict[str, str]) -> bytes:
     named = {
         "host": "127.0.0.1",
         "content-type": "application/json",
-        "authorization": "Bearer bench",
+        "authorization": f"Bearer {KEY}",
         "content-length": str(len(body)),
         **headers,
     }

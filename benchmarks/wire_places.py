@@ -73,6 +73,15 @@ async def isocost(upstream: int, cores: Sequence[int] = (PROXY_CORE,), **setting
 
 
 @asynccontextmanager
+async def bare(upstream: int) -> AsyncIterator[Place]:
+    """The least that a proxy does, on the same core."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.wire_bare", str(port), f"http://127.0.0.1:{upstream}"]
+    async with running(command, {}, (PROXY_CORE,), port, "/healthz") as place:
+        yield place
+
+
+@asynccontextmanager
 async def running(
     command: Sequence[str], environment: Mapping[str, str], cores: Sequence[int], port: int, health: str
 ) -> AsyncIterator[Place]:
