@@ -14,7 +14,7 @@ DIGEST_BYTES = 16
 """128 bits: collisions within one tenant's conversations are out of reach, and a log entry stays small."""
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """One message of a transcript.
 
     `text` is what memory reads, `message` the client's own JSON bytes, `fingerprint` the digest of what the message

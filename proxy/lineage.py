@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from memory_core.transcript import Turn, chain, digest_of, root_digest
 from proxy.identity import Identity
-from proxy.message import Message
+from proxy.message import NO_TURNS, SYSTEM_ROLES, Message
 
 FRONT_MAX = 2
 """So many messages in front of a window may be new to us: a summary of what was dropped, and its acknowledgement."""
@@ -78,8 +78,11 @@ class Lineage:
 
 def trace(messages: Sequence[Message], tenant: bytes, identity: Identity) -> Lineage:
     """The lineage of a client that sent its whole history: O(messages), the only part of ours that is."""
-    places = tuple([place for place, message in enumerate(messages) if message.is_turn])
-    pinned = tuple(place for place, message in enumerate(messages) if message.is_system)
+    roles = [message.role for message in messages]  # not the properties: a call a message takes longer than the rest
+    places = tuple([place for place, role in enumerate(roles) if role not in NO_TURNS])
+    pinned = (
+        tuple([place for place, role in enumerate(roles) if role in SYSTEM_ROLES]) if len(places) < len(roles) else ()
+    )
     root = root_digest(tenant, identity.scope)
     turns = _linked(root, [messages[place] for place in places])
     digests = [turn.digest for turn in turns]

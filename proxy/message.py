@@ -13,7 +13,8 @@ from proxy.errors import BadRequestError
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
-_NO_TURNS = SYSTEM_ROLES | {"reasoning"}
+NO_TURNS = SYSTEM_ROLES | {"reasoning"}
+"""What is no part of the chain: system messages, and reasoning, which only goes along with its answer."""
 
 _ITEM_ROLES = {
     "function_call": "assistant",
@@ -53,7 +54,7 @@ class Message:
     @property
     def is_turn(self) -> bool:
         """Part of the chain: no system message, and no reasoning, which only goes along with its answer."""
-        return self.role not in _NO_TURNS
+        return self.role not in NO_TURNS
 
     @property
     def is_system(self) -> bool:
