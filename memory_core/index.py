@@ -87,7 +87,7 @@ class MemoryIndex:
     def span(self, turn: int, chunk: int) -> tuple[int, int]:
         """Where a chunk begins and ends in the text of its turn, in characters."""
         first = self._starts[turn - 1]
-        start = int(self._chars[first : first + chunk].sum())
+        start = int(self._chars[first : first + chunk].sum()) if chunk else 0
         return start, start + int(self._chars[first + chunk])
 
     def vectors(self, count: int) -> Floats:

@@ -124,7 +124,12 @@ def rank(
     scored = scores(index, count, asked, pulled, borrowed_terms=loan.terms, days=meant)
     scored = adjusted(scored, index, count, asked, pulled, bias)
     order = np.argsort(-np.round(scored, SCORE_DECIMALS), kind="stable")
-    ranked = (Memory(*index.place(int(memory)), float(scored[memory])) for memory in order)
+    if keep is None:  # then nothing behind the candidates is looked at
+        order = order[: CANDIDATES * limit]
+    ranked = (
+        Memory(*index.place(memory), score)
+        for memory, score in zip(order.tolist(), scored[order].tolist(), strict=True)
+    )
     return _diverse(filtered(ranked, keep, CANDIDATES * limit), limit)
 
 
