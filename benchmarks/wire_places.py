@@ -86,7 +86,7 @@ async def running(
     command: Sequence[str], environment: Mapping[str, str], cores: Sequence[int], port: int, health: str
 ) -> AsyncIterator[Place]:
     """A server, from when it answers at `health`."""
-    process = await _started(command, environment, cores, None)
+    process = await _started(command, environment, cores, asyncio.subprocess.DEVNULL)
     try:
         await _healthy(process, f"http://127.0.0.1:{port}{health}")
         yield Place(process, port)
@@ -102,7 +102,7 @@ def free_port() -> int:
 
 
 async def _started(
-    command: Sequence[str], environment: Mapping[str, str], cores: Sequence[int], output: int | None
+    command: Sequence[str], environment: Mapping[str, str], cores: Sequence[int], output: int
 ) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *command, env={**os.environ, **environment}, stdout=output, preexec_fn=lambda: pin(cores)

@@ -15,6 +15,8 @@ from proxy.websockets import MESSAGE_BYTES_MAX
 HEAD_BYTES_MAX = 64 * 1024
 """What OpenAI's own API takes."""
 
+_GATHERED_BYTES_MAX = 2**16
+
 
 class _Gathering:
     """A transport that sends what is written in one turn of the event loop together: uvicorn writes the head and the
@@ -24,12 +26,16 @@ class _Gathering:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._written: list[bytes] = []
+        self._bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Send it with the next flush."""
+        """Send it with the next flush; at once where it is much, so that the transport can say when it is too much."""
         if not self._written:
             self._loop.call_soon(self._flush)
         self._written.append(data)
+        self._bytes += len(data)
+        if self._bytes > _GATHERED_BYTES_MAX:
+            self._flush()
 
     def close(self) -> None:
         """After what was written."""
@@ -41,7 +47,7 @@ class _Gathering:
 
     def _flush(self) -> None:
         if self._written:
-            written, self._written = self._written, []
+            written, self._written, self._bytes = self._written, [], 0
             self._transport.write(written[0] if len(written) == 1 else b"".join(written))
 
 
