@@ -65,16 +65,15 @@ class Exchange:
 
 @dataclass(slots=True)
 class _Waiting:
-    """An exchange that is to be learned, and whom to tell. `end` is the digest of its newest turn."""
+    """An exchange that is to be learned, and whom to tell; `whole` is its transcript with the answer."""
 
     exchange: Exchange
     whole: Lineage | None
     told: "list[asyncio.Future[bool]]"
-    taken: bool = False
 
     def goes_on_in(self, later: Lineage) -> bool:
         """All of it is in a later transcript, which is then enough to learn."""
-        if self.whole is None or self.taken or self.whole.explicit or later.length < self.whole.length:
+        if self.whole is None or self.whole.explicit or later.length < self.whole.length:
             return False
         return self.whole.length > 0 and later.digests[self.whole.length - 1] == self.whole.digests[-1]
 
@@ -108,7 +107,9 @@ class Learner:
 
     def _offer_row(self, exchange: Exchange, recorded: "asyncio.Future[bool]") -> None:
         try:
-            self._rows.put((replace(exchange, lineage=None), recorded), urgent=exchange.is_urgent)  # no transcript
+            self._rows.put(
+                (replace(exchange, lineage=None, answer=()), recorded), urgent=exchange.is_urgent
+            )  # no transcript
         except asyncio.QueueFull:
             self._metrics.learned.labels("unrecorded").inc()
             recorded.set_result(False)
@@ -175,7 +176,6 @@ class Learner:
         while True:
             taken = await self._queue.take(TOGETHER_MAX)
             for waiting in taken:
-                waiting.taken = True
                 if self._newest.get(waiting.exchange.conversation) is waiting:
                     del self._newest[waiting.exchange.conversation]
             try:

@@ -1,7 +1,7 @@
 """Durations as a Prometheus histogram that costs next to nothing to fill: a request has ten of them.
 
-prometheus-client's own takes 5 µs an observation, for locks and a mutex a bucket that one event loop has no use for;
-this one takes .5 µs, and is turned into the client's form when someone asks for /metrics.
+prometheus-client's own takes 2.3 µs an observation, for locks and a mutex a bucket that one event loop has no use for;
+this one takes a tenth of that, and is turned into the client's form when someone asks for /metrics.
 """
 
 from bisect import bisect_left

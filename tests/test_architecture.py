@@ -34,7 +34,7 @@ ALLOWED = {
     "starlette": ("proxy/",),
     "uvicorn": ("proxy/",),
     "httpx": ("proxy/", "embedders/remote.py"),
-    "httpx_aiohttp": ("proxy/", "embedders/remote.py"),
+    "yarl": ("proxy/transport.py",),
     "aiohttp": ("proxy/", "embedders/remote.py"),
     "redis": ("memory_core/stores/redis",),
     "sqlite3": ("memory_core/stores/sqlite",),
