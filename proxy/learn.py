@@ -107,9 +107,8 @@ class Learner:
 
     def _offer_row(self, exchange: Exchange, recorded: "asyncio.Future[bool]") -> None:
         try:
-            self._rows.put(
-                (replace(exchange, lineage=None, answer=()), recorded), urgent=exchange.is_urgent
-            )  # no transcript
+            paid = replace(exchange, lineage=None, answer=())  # a row needs no transcript
+            self._rows.put((paid, recorded), urgent=exchange.is_urgent)
         except asyncio.QueueFull:
             self._metrics.learned.labels("unrecorded").inc()
             recorded.set_result(False)

@@ -1,8 +1,8 @@
 """aiohttp behind httpx's AsyncBaseTransport: what goes on the wire is what was given, headers and URL byte for byte.
 
 Not chosen: httpx's own transport, whose pool walks all its connections at every request (462-1,884 ms to the first
-token at 256 streams where this costs some 7); and httpx-aiohttp, which joins repeated headers and writes escapes in a URL
-anew.
+token at 256 streams where this costs some 7); and httpx-aiohttp, which joins repeated headers and writes escapes in a
+URL anew.
 """
 
 from collections.abc import AsyncIterator, Iterator
