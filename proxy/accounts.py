@@ -53,10 +53,19 @@ class _Factor:
 
 @dataclass(slots=True)
 class _Account:
+    """`rival` is None as long as it was sent nothing but what we sent: then it is the same cache."""
+
     sent: PrefixCache[Outline] = field(default_factory=PrefixCache)
-    rival: PrefixCache[Outline] = field(default_factory=PrefixCache)
+    rival: PrefixCache[Outline] | None = None
     planned: PrefixCache[Outline] = field(default_factory=PrefixCache)
     turns: int = 0
+
+    def settle(self, prompts: Prompts, price: Price, at: float, factor: float) -> tuple[Usage, Usage]:
+        """Ours and the rival's."""
+        if prompts.sent is not prompts.full and self.rival is None:
+            self.rival = self.sent.copy()
+        sent = self.sent.send(prompts.sent, price, at, factor)
+        return sent, sent if self.rival is None else self.rival.send(prompts.full, price, at, factor)
 
 
 class Accounts:
@@ -73,8 +82,7 @@ class Accounts:
         factor = self.factor(model)
         account = self._account((conversation, model), prompts.full.length)
         planned = NOTHING if prompts.planned is None else account.planned.send(prompts.planned, price, at, factor)
-        sent = account.sent.send(prompts.sent, price, at, factor)
-        return Bill(sent, account.rival.send(prompts.full, price, at, factor), planned, factor)
+        return Bill(*account.settle(prompts, price, at, factor), planned, factor)
 
     def factor(self, model: str) -> float:
         """The upstream's tokens for each of ours."""

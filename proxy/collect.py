@@ -12,6 +12,7 @@ import msgspec
 from proxy.errors import ProxyError
 from proxy.message import MALFORMED, Message, as_resent, items_as_resent, read_message
 from proxy.sse import EventReader
+from proxy.upstream import Headers, header
 
 _LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 """Of a stream of /v1/responses: they hold the whole response."""
@@ -22,12 +23,13 @@ READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
 
 
 class Collector:
-    """Feed it the body's bytes as they came; then ask for `message` and `usage`."""
+    """Feed it the body's bytes as they came; then ask for `turns` and `usage`. Names of headers in lower case."""
 
-    def __init__(self, content_type: str, content_encoding: str, *, bytes_max: int) -> None:
-        self._is_stream = content_type.lower().startswith("text/event-stream")
-        self._inflater = zlib.decompressobj(wbits=47) if content_encoding in ("gzip", "deflate") else None
-        self._readable = self._inflater is not None or content_encoding in ("", "identity")
+    def __init__(self, headers: Headers, *, bytes_max: int) -> None:
+        encoding = header(headers, b"content-encoding")
+        self._is_stream = header(headers, b"content-type").lower().startswith(b"text/event-stream")
+        self._inflater = zlib.decompressobj(wbits=47) if encoding in (b"gzip", b"deflate") else None
+        self._readable = self._inflater is not None or encoding in (b"", b"identity")
         self._bytes_max = bytes_max
         self._read = 0
         self._events = EventReader()

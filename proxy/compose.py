@@ -6,7 +6,6 @@ client's bytes go upstream unchanged and the composition says why.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,8 +31,8 @@ log = logging.getLogger(__name__)
 PENDING_MAX = 256
 """Requests whose memory goes on catching up after they stopped waiting; past this new ones pass through at once."""
 
-
 OWN_MAX = 20_000
+"""Conversations that are known to be no window on another one."""
 
 
 class CatchingUpError(Exception):
@@ -65,6 +64,18 @@ class Composition:
     def epoch(self) -> int:
         """Counted from 1; 0 is passthrough."""
         return self.draft.epoch.number if self.draft else 0
+
+
+@dataclass(slots=True)
+class Work:
+    """Memory at work on a request: waited for `until` (the loop's time), `unchanged` goes where it fails or is late.
+
+    No task: too many are under way.
+    """
+
+    unchanged: Composition
+    until: float
+    task: "asyncio.Task[Composition] | None" = None
 
 
 class Composer:
@@ -106,22 +117,28 @@ class Composer:
 
     async def compose(self, request: ChatRequest, options: Options, at: float) -> Composition:
         """The body to forward; `at` in unix seconds. Never raises."""
+        return await self.finish(self.begin(request, options, at))
+
+    def begin(self, request: ChatRequest, options: Options, at: float) -> Work:
+        """Memory goes to work on a request, which need not wait: `finish` gives what comes of it."""
         mode = self._mode if options.mode is None else options.mode
         timeout_s = self._compact_timeout_s if mode == "compact" else self._memory_timeout_s
-        unchanged = Composition(request.body)
+        work = Work(Composition(request.body), asyncio.get_running_loop().time() + timeout_s)
+        if len(self._pending) < PENDING_MAX:
+            work.task = asyncio.create_task(self._composed(work, request, options, mode, at))
+            self._pending.add(work.task)
+            work.task.add_done_callback(self._finished)
+        return work
+
+    async def finish(self, work: Work) -> Composition:
+        """The body to forward. Never raises; what takes too long goes on by itself, for the next request's sake."""
         try:
-            tenant = await self._claim.tenant(options.credential)
-            with self._metrics.stage("trace"):
-                lineage = trace(request.messages, tenant, identity_of(options.conversation, request.fields))
-            unchanged = Composition(request.body, lineage=lineage, tenant=tenant.hex())
-            self._hurry(mode, lineage)
-            work = self._with_memory(request, options, mode, unchanged, at)
-            return await self._patiently(work, lineage.conversation, timeout_s)
+            return await self._in_time(work)
         except Exception as error:  # the guard of "memory never breaks an answer"
             reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
-            self._metrics.memory_errors.labels(reason).inc()
+            self._metrics.memory_errors.add(reason)
             self._log_once(reason, error)
-            return replace(unchanged, error=reason)
+            return replace(work.unchanged, error=reason)
 
     def leaves(self, request: ChatRequest, options: Options) -> bool:
         """The body is sure to go as it came, whatever memory says: it need not wait for it.
@@ -143,22 +160,17 @@ class Composer:
         if mode == "auto" and lineage.conversation in self._behind:
             raise CatchingUpError
 
-    async def _patiently(
-        self, work: Coroutine[Any, Any, Composition], conversation: str, timeout_s: float
-    ) -> Composition:
-        """Wait for `work` so long; then let it go on by itself, for what it has learned serves the next request."""
-        if len(self._pending) >= PENDING_MAX:
-            work.close()
-            raise TimeoutError
-        task = asyncio.create_task(work)
-        self._pending.add(task)
-        task.add_done_callback(self._finished)
-        await asyncio.wait({task}, timeout=timeout_s)
-        if not task.done():
+    async def _in_time(self, work: Work) -> Composition:
+        task = work.task
+        if task is not None and not task.done():
+            await asyncio.wait({task}, timeout=max(0.0, work.until - asyncio.get_running_loop().time()))
+        if task is not None and task.done():
+            return task.result()
+        if task is not None and work.unchanged.lineage is not None:
+            conversation = work.unchanged.lineage.conversation
             self._behind.add(conversation)
             task.add_done_callback(lambda _: self._behind.discard(conversation))
-            raise TimeoutError
-        return task.result()
+        raise TimeoutError
 
     def _log_once(self, reason: str, error: Exception) -> None:
         """The first of a kind is logged with its trace, unless it is a known one; /metrics counts them all."""
@@ -173,25 +185,29 @@ class Composer:
         if not task.cancelled():
             task.exception()
 
-    async def _with_memory(
-        self, request: ChatRequest, options: Options, mode: str, unchanged: Composition, at: float
-    ) -> Composition:
-        assert unchanged.lineage is not None
+    async def _composed(self, work: Work, request: ChatRequest, options: Options, mode: str, at: float) -> Composition:
+        tenant = await self._claim.tenant(options.credential)
+        with self._metrics.stage("trace"):
+            traced = trace(request.messages, tenant, identity_of(options.conversation, request.fields))
+        work.unchanged = Composition(request.body, lineage=traced, tenant=tenant.hex())
+        self._hurry(mode, traced)
         with self._metrics.stage("lineage"):
-            lineage = await self._located(unchanged.lineage)
+            lineage = await self._located(traced)
         with self._metrics.stage("count"):
             measured = await self._meter.measure(request, lineage)
         price = self._drafter.price(request)
         case = Case(request, lineage, measured, mode, price, self._budget_of(options), at)
         share = self._shares.of(lineage.conversation) if options.mode is None else ""
-        whole = replace(
-            unchanged,
+        full, tokens = case.full, measured.full
+        whole = Composition(
+            request.body,
             lineage=lineage,
-            full_tokens=measured.full,
-            sent_tokens=measured.full,
+            tenant=work.unchanged.tenant,
+            full_tokens=tokens,
+            sent_tokens=tokens,
             phase=self._remember.phase(lineage.conversation),
             share=share,
-            prompts=Prompts(case.full, case.full),
+            prompts=Prompts(full, full),
             price=price,
         )
         draft = None if mode == "passthrough" or share == "holdout" else await self._drafter.draft(case)

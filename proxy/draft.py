@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import inf
 
 from config.prices import Price
 from memory_core.stores import StoreError
@@ -14,7 +13,7 @@ from proxy.meter import Measured
 from proxy.metrics import Metrics
 from proxy.plan import Budget, Layout, Standing, plan, uncached
 from proxy.prefix_cache import Outline, Part
-from proxy.recent import MOVING_AFTER, Key, Recent
+from proxy.recent import MOVING_AFTER, Key, Recent, Sent
 from proxy.recent import Layout as Sending
 from proxy.recollection import Question, Recollection
 from proxy.remember import Remember
@@ -99,6 +98,10 @@ class Drafter:
     async def draft(self, case: Case) -> Draft | None:
         """The compact prompt; None if the client's own is to go."""
         key = Key(case.lineage.conversation, case.request.model)
+        if not _may_cut(case):
+            self._noted(case, key)
+            self._recent.used(key, Sending(0, b"", case.at))
+            return None
         lane = lane_of(case.request.model, case.budget.context_tokens, self._block_placement)
         with self._metrics.stage("stand"):
             standing, epoch = await self._standing(case, key, lane)
@@ -125,18 +128,13 @@ class Drafter:
 
     async def _standing(self, case: Case, key: Key, lane: bytes) -> tuple[Standing, Epoch]:
         """How the conversation stands, and the epoch in force."""
-        lineage, measured = case.lineage, case.measured
-        epoch, idle = PASSTHROUGH, inf
-        if measured.between(measured.seen_from, max(measured.asked, measured.seen_from)) > case.budget.window_tokens:
-            found = await self._epochs.in_force(lineage, measured.asked, lane)
-            epoch = found if found is not None else PASSTHROUGH
-            boundary = _boundary(lineage, epoch.cut)
-            idle = max(0.0, case.at - epoch.at)  # another replica may have begun it just now
-            if idle > case.price.ttl_s:
-                idle = await self._recent.idle_s(key, epoch.cut, boundary, case.at, case.price.ttl_s)
-        head = digest_of(*(part.digest for part in measured.head))
-        first = lineage.digests[measured.seen_from] if measured.length > measured.seen_from else b""
-        sent = self._recent.noted(key, head, digest_of(head, first))
+        found = await self._epochs.in_force(case.lineage, case.measured.asked, lane)
+        epoch = found if found is not None else PASSTHROUGH
+        idle = max(0.0, case.at - epoch.at)  # another replica may have begun it just now
+        if idle > case.price.ttl_s:
+            boundary = _boundary(case.lineage, epoch.cut)
+            idle = await self._recent.idle_s(key, epoch.cut, boundary, case.at, case.price.ttl_s)
+        sent = self._noted(case, key)
         standing = Standing(
             cut=epoch.cut,
             number=epoch.number,
@@ -146,6 +144,13 @@ class Drafter:
             is_edited=sent.latest_cut > epoch.cut,
         )
         return standing, epoch
+
+    def _noted(self, case: Case, key: Key) -> Sent:
+        """How the request begins, and what it continues."""
+        lineage, measured = case.lineage, case.measured
+        head = digest_of(*(part.digest for part in measured.head))
+        first = lineage.digests[measured.seen_from] if measured.length > measured.seen_from else b""
+        return self._recent.noted(key, head, digest_of(head, first))
 
     async def _begin(self, case: Case, lane: bytes, epoch: Epoch) -> Epoch:
         """The epoch that stands; where it cannot be written, this one for this request if compact was asked for, since
@@ -220,6 +225,12 @@ class Drafter:
             recall=recall,
             block_placement=self._block_placement,
         )
+
+
+def _may_cut(case: Case) -> bool:
+    """A window is not all that stands before the question."""
+    measured = case.measured
+    return measured.between(measured.seen_from, max(measured.asked, measured.seen_from)) > case.budget.window_tokens
 
 
 def _boundary(lineage: Lineage, cut: int) -> bytes:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from embedders import LATER, EmbedderError
 from memory_core.codec import MismatchError, StateCorruptionError
@@ -57,8 +57,36 @@ class Exchange:
         """Someone waits until it is learned."""
         return self.lineage is not None and self.lineage.is_only_ours
 
+
+class _Outcome:
+    """What becomes of an exchange: `future` tells once its row was written and its turns learned, or not."""
+
+    __slots__ = ("_good", "_open", "future")
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._open = 2
+        self._good = True
+
+    def tell(self, good: bool) -> None:
+        """One of the two is done."""
+        self._open -= 1
+        self._good = self._good and good
+        if not self._open and not self.future.done():
+            self.future.set_result(self._good)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unwritten:
+    """A row that waits. No more of the exchange: rows may wait for long, and answers are large."""
+
+    conversation: str
+    row: Row
+    tenant: str
+    outcome: _Outcome
+
     def entry(self) -> LedgerEntry:
-        """Its row, for the store."""
+        """For the store."""
         totals = tallies(self.row, self.conversation, self.tenant)
         return LedgerEntry(self.conversation, encode_row(self.row), self.row.at, totals)
 
@@ -69,16 +97,13 @@ class _Waiting:
 
     exchange: Exchange
     whole: Lineage | None
-    told: "list[asyncio.Future[bool]]"
+    told: list[_Outcome]
 
     def goes_on_in(self, later: Lineage) -> bool:
         """All of it is in a later transcript, which is then enough to learn."""
         if self.whole is None or self.whole.explicit or later.length < self.whole.length:
             return False
         return self.whole.length > 0 and later.digests[self.whole.length - 1] == self.whole.digests[-1]
-
-
-_Unwritten = tuple[Exchange, "asyncio.Future[bool]"]
 
 
 class Learner:
@@ -90,6 +115,7 @@ class Learner:
         self._store = store
         self._metrics = metrics
         self._queue: Backlog[_Waiting] = Backlog(queue_max)
+        metrics.learner_queue.set_function(lambda: len(self._queue))
         self._newest: dict[str, _Waiting] = {}
         self._rows: Backlog[_Unwritten] = Backlog(ROWS_MAX)
         self._known: OrderedDict[bytes, None] = OrderedDict()
@@ -98,41 +124,38 @@ class Learner:
 
     def offer(self, exchange: Exchange) -> "asyncio.Future[bool]":
         """Leave an exchange to be learned. The future tells whether it was, and its row written."""
-        loop = asyncio.get_running_loop()
-        learned: asyncio.Future[bool] = loop.create_future()
-        recorded: asyncio.Future[bool] = loop.create_future()
-        self._offer_row(exchange, recorded)
-        self._offer_turns(exchange, learned)
-        return asyncio.ensure_future(_both(recorded, learned))
+        outcome = _Outcome()
+        self._offer_row(exchange, outcome)
+        self._offer_turns(exchange, outcome)
+        return outcome.future
 
-    def _offer_row(self, exchange: Exchange, recorded: "asyncio.Future[bool]") -> None:
+    def _offer_row(self, exchange: Exchange, outcome: _Outcome) -> None:
         try:
-            paid = replace(exchange, lineage=None, answer=())  # a row needs no transcript
-            self._rows.put((paid, recorded), urgent=exchange.is_urgent)
+            unwritten = _Unwritten(exchange.conversation, exchange.row, exchange.tenant, outcome)
+            self._rows.put(unwritten, urgent=exchange.is_urgent)
         except asyncio.QueueFull:
-            self._metrics.learned.labels("unrecorded").inc()
-            recorded.set_result(False)
+            self._metrics.learned.add("unrecorded")
+            outcome.tell(False)
 
-    def _offer_turns(self, exchange: Exchange, learned: "asyncio.Future[bool]") -> None:
+    def _offer_turns(self, exchange: Exchange, outcome: _Outcome) -> None:
         whole = None if exchange.lineage is None else extended(exchange.lineage, *exchange.answer)
         earlier = self._newest.get(exchange.conversation)
         if whole is not None and earlier is not None and earlier.goes_on_in(whole):
             earlier.exchange, earlier.whole = exchange, whole
-            earlier.told.append(learned)
+            earlier.told.append(outcome)
             return
-        waiting = _Waiting(exchange, whole, [learned])
+        waiting = _Waiting(exchange, whole, [outcome])
         try:
             self._queue.put(waiting, urgent=exchange.is_urgent)
             self._newest[exchange.conversation] = waiting
             self._unlearned += 1
             self._is_full = False
         except asyncio.QueueFull:
-            self._metrics.learned.labels("dropped").inc()
+            self._metrics.learned.add("dropped")
             if not self._is_full:  # once a spell: at a thousand requests a second the log would be the next to fill up
                 log.warning("the learner's queue is full: exchanges are not learned now, /metrics counts them")
             self._is_full = True
-            learned.set_result(False)
-        self._metrics.learner_queue.set(len(self._queue))
+            outcome.tell(False)
 
     async def run(self) -> None:
         """Write rows and learn, for ever."""
@@ -154,20 +177,19 @@ class Learner:
             taken = await self._rows.take(ROWS_TOGETHER_MAX)
             written = False
             try:
-                written = await self._record([exchange for exchange, _ in taken])
+                written = await self._record(taken)
             finally:
-                for _, recorded in taken:
-                    if not recorded.done():
-                        recorded.set_result(written)
+                for unwritten in taken:
+                    unwritten.outcome.tell(written)
                 self._rows.done(len(taken))
 
-    async def _record(self, taken: Sequence[Exchange]) -> bool:
+    async def _record(self, taken: Sequence[_Unwritten]) -> bool:
         async def work() -> None:
-            await self._store.record(*(exchange.entry() for exchange in taken))
+            await self._store.record(*(unwritten.entry() for unwritten in taken))
 
         written = await self._guarded(work, "ledger")
         if not written:
-            self._metrics.learned.labels("unrecorded").inc(len(taken))
+            self._metrics.learned.add("unrecorded", by=len(taken))
         return written
 
     async def _learn_on(self) -> None:
@@ -181,7 +203,6 @@ class Learner:
                 await asyncio.gather(*map(self._one_after_the_other, _by_conversation(taken)))
             finally:
                 self._queue.done(len(taken))
-                self._metrics.learner_queue.set(len(self._queue))
 
     async def _one_after_the_other(self, taken: Sequence[_Waiting]) -> None:
         """The exchanges of one conversation."""
@@ -208,9 +229,8 @@ class Learner:
         return outcome
 
     def _settle(self, waiting: _Waiting, learned: bool) -> None:
-        for each in waiting.told:
-            if not each.done():
-                each.set_result(learned)
+        for outcome in waiting.told:
+            outcome.tell(learned)
         self._unlearned -= 1
 
     async def _learn(self, waiting: _Waiting) -> bool | None:
@@ -222,10 +242,10 @@ class Learner:
             outcome = await self._step(waiting)
 
         if not await self._guarded(work, "learn"):
-            self._metrics.learned.labels("failed").inc(len(waiting.told))
+            self._metrics.learned.add("failed", by=len(waiting.told))
             return False
         if outcome:
-            self._metrics.learned.labels("learned").inc(len(waiting.told))
+            self._metrics.learned.add("learned", by=len(waiting.told))
         return outcome
 
     async def _step(self, waiting: _Waiting) -> bool | None:
@@ -267,11 +287,6 @@ class Learner:
             log.exception("an exchange was not learned")
             return False
         return True
-
-
-async def _both(recorded: "asyncio.Future[bool]", learned: "asyncio.Future[bool]") -> bool:
-    """In this order, as a row is written in no time."""
-    return await recorded and await learned
 
 
 def _by_conversation(taken: Sequence[_Waiting]) -> list[list[_Waiting]]:

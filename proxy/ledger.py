@@ -123,5 +123,8 @@ def tallies(row: Row, conversation: str, tenant: str) -> list[Tally]:
 
 
 def _count(usage: Mapping[str, Any], *names: str) -> int:
-    found = (usage.get(name) for name in names)
-    return next((n for n in found if isinstance(n, int) and not isinstance(n, bool) and 0 < n < 2**63), 0)
+    for name in names:
+        found = usage.get(name)
+        if isinstance(found, int) and not isinstance(found, bool) and 0 < found < 2**63:
+            return found
+    return 0

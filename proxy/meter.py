@@ -127,13 +127,15 @@ class Meter:
     async def _counts(self, request: ChatRequest, lineage: Lineage, first: int) -> list[int]:
         """Tokens of the turns from `first` on."""
         held = len(lineage.stored)
+        if first == lineage.length:
+            return []
         known = [head.tokens for head in lineage.stored[first:]]
         own = [request.messages[place] for place in lineage.places[max(0, first - held) :]]
         return known + await self._counter.messages(own, request.model)
 
     async def _head(self, request: ChatRequest, lineage: Lineage) -> tuple[Part, ...]:
         pinned = [request.messages[place] for place in sorted(lineage.pinned)]
-        counts = await self._counter.messages(pinned, request.model)
+        counts = await self._counter.messages(pinned, request.model) if pinned else []
         parts = [Part(each.fingerprint, count, each.text) for each, count in zip(pinned, counts, strict=True)]
         fields = [request.fields[name] for name in _HEAD_FIELDS if name in request.fields]
         before = [Part(digest_of(b"tools", raw), await self._counter.payload(raw, request.model)) for raw in fields]

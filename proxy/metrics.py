@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from proxy.counts import Counts
 from proxy.timings import Timings
 
 STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -39,25 +40,16 @@ class Metrics:
         self.overhead = Timings("isocost_overhead_seconds", "Our time before the upstream was asked", STAGE_BUCKETS_S)
         registry.register(self._stage)
         registry.register(self.overhead)
-        self.requests = Counter("isocost_requests", "Chat requests", ["mode", "status"], registry=registry)
-        self.tokens = Counter(
-            "isocost_tokens", "Prompt tokens: of full history, and really sent", ["kind"], registry=registry
+        self.requests = self._counts("isocost_requests", "Chat requests", "mode", "status")
+        self.tokens = self._counts("isocost_tokens", "Prompt tokens: of full history, and really sent", "kind")
+        self.price = self._counts(
+            "isocost_price", "Price of prompts in fresh input tokens: paid, and of cached full history (rival)", "kind"
         )
-        self.price = Counter(
-            "isocost_price",
-            "Price of prompts in fresh input tokens: paid, and of cached full history (rival)",
-            ["kind"],
-            registry=registry,
-        )
-        self.epochs = Counter("isocost_epochs", "Epochs begun", ["why"], registry=registry)
-        self.memory_errors = Counter(
-            "isocost_memory_errors", "Requests that went through unchanged", ["reason"], registry=registry
-        )
-        self.learned = Counter("isocost_learned", "Exchanges by what became of them", ["outcome"], registry=registry)
+        self.epochs = self._counts("isocost_epochs", "Epochs begun", "why")
+        self.memory_errors = self._counts("isocost_memory_errors", "Requests that went through unchanged", "reason")
+        self.learned = self._counts("isocost_learned", "Exchanges by what became of them", "outcome")
+        self.late_acks = self._counts("isocost_late_acknowledgements", "Thin turns answered before they were stored")
         self.learner_queue = Gauge("isocost_learner_queue", "Exchanges waiting to be learned", registry=registry)
-        self.late_acks = Counter(
-            "isocost_late_acknowledgements", "Thin turns answered before they were stored", registry=registry
-        )
 
     def stage(self, name: str) -> "Stage":
         """Time a stage of a request: `with metrics.stage("parse"): ...`."""
@@ -66,3 +58,8 @@ class Metrics:
     def render(self) -> bytes:
         """The Prometheus text format."""
         return generate_latest(self.registry)
+
+    def _counts(self, name: str, text: str, *labels: str) -> Counts:
+        counts = Counts(name, text, labels)
+        self.registry.register(counts)
+        return counts

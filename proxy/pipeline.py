@@ -14,7 +14,7 @@ learn     learn.py       afterwards, in the background: the exchange into the lo
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
@@ -23,15 +23,15 @@ from starlette.types import Receive, Scope, Send
 from proxy import responses
 from proxy.accounts import Accounts
 from proxy.collect import READABLE_ENCODINGS, Collector
-from proxy.compose import Composer, Composition
+from proxy.compose import Composer, Composition, Work
 from proxy.errors import ProxyError
 from proxy.learn import Exchange, Learner
 from proxy.ledger import Reported, Row, billed, reported
 from proxy.metrics import Metrics
-from proxy.options import Options, read_options
+from proxy.options import read_options
 from proxy.relay import ClientGoneError, read_body, relay, send_error, until_gone
 from proxy.routes import Routes
-from proxy.upstream import Headers, raw_path
+from proxy.upstream import Headers, Upstream, end_to_end, raw_path
 from proxy.wire import ChatRequest, parse
 
 log = logging.getLogger(__name__)
@@ -79,10 +79,10 @@ class ChatPipeline:
             body = await read_body(receive, self._body_bytes_max)
             await until_gone(receive, self._answer(scope, body, send))
         except ProxyError as error:
-            self._metrics.requests.labels("none", error.status).inc()
+            self._metrics.requests.add("none", error.status)
             await send_error(error, send, [])
         except ClientGoneError:
-            self._metrics.requests.labels("none", "gone").inc()
+            self._metrics.requests.add("none", "gone")
 
     async def _answer(self, scope: Scope, body: bytes, send: Send) -> None:
         started = time.perf_counter()
@@ -92,49 +92,51 @@ class ChatPipeline:
             options = read_options(headers)
             upstream = self._routes.upstream(request.model)
         at = self._clock()
-
-        async def ask(made: Composition) -> httpx.Response:
-            self._metrics.overhead.observe(time.perf_counter() - started)
-            told = _heard(headers, made)
-            return await upstream.send("POST", raw_path(scope), scope["query_string"], told, made.body)
-
-        if not self._composer.leaves(request, options):
-            composition = await self._compose(request, options, at)
-            outcome = Outcome(composition, request.model, time.perf_counter() - started, at)
-            await self._pass_on(ask(composition), outcome, send)
-            return
+        work = self._composer.begin(request, options, at) if request.messages else None
+        leaves = work is None or self._composer.leaves(request, options)
+        made = Composition(body) if work is None or leaves else await self._composer.finish(work)
         overhead_s = time.perf_counter() - started
-        asking = asyncio.create_task(ask(Composition(body)))  # memory reads along while the upstream is at work
+        self._metrics.overhead.observe(overhead_s)
+        answer = await self._asked(upstream, scope, _heard(headers, made), made.body)
+        if work is not None and leaves:
+            made = await self._read_along(work, answer)
+        outcome = Outcome(made, request.model, overhead_s, at)
+        if isinstance(answer, ProxyError):
+            self.offer(outcome, None, answer.status)
+            await send_error(answer, send, report(outcome))
+        else:
+            await self._relay(answer, outcome, send)
+
+    async def _asked(
+        self, upstream: Upstream, scope: Scope, headers: Headers, body: bytes
+    ) -> httpx.Response | ProxyError:
+        """The upstream's answer, or why there is none."""
         try:
-            composition = await self._compose(request, options, at)
-            await self._pass_on(asking, Outcome(composition, request.model, overhead_s, at), send)
-        except BaseException:
-            await _called_off(asking)
+            return await upstream.send("POST", raw_path(scope), scope["query_string"], headers, body)
+        except ProxyError as error:
+            return error
+
+    async def _read_along(self, work: Work, answer: httpx.Response | ProxyError) -> Composition:
+        """What memory made of a request while the upstream was at work on it."""
+        try:
+            return await self._composer.finish(work)
+        except asyncio.CancelledError:
+            if isinstance(answer, httpx.Response):
+                await answer.aclose()
             raise
 
-    async def _pass_on(self, asking: Awaitable[httpx.Response], outcome: Outcome, send: Send) -> None:
-        try:
-            response = await asking
-        except ProxyError as error:
-            self.offer(outcome, None, error.status)
-            await send_error(error, send, report(outcome))
-            return
-        await self._relay(response, outcome, send)
-
-    async def _compose(self, request: ChatRequest, options: Options, at: float) -> Composition:
-        if not request.messages:
-            return Composition(request.body)
-        return await self._composer.compose(request, options, at)
-
     async def _relay(self, response: httpx.Response, outcome: Outcome, send: Send) -> None:
-        collector = Collector(
-            response.headers.get("content-type", ""),
-            response.headers.get("content-encoding", ""),
-            bytes_max=self._answer_bytes_max,
-        )
+        headers = end_to_end(response.headers.raw)
+        collector = Collector(headers, bytes_max=self._answer_bytes_max)
         reading = _Reading(self, outcome, collector, response.status_code)
         try:
-            await relay(response, send, extra=report(outcome), read_along=collector.feed, before_end=reading.before_end)
+            await relay(
+                response,
+                send,
+                headers=headers + report(outcome),
+                read_along=collector.feed,
+                before_end=reading.before_end,
+            )
         except ProxyError as error:  # its headers are out: all that is left is to break off, as the upstream did
             log.warning("%s", error)
         finally:  # when what was sent has left; and no await, which would raise where a hang-up has cancelled this task
@@ -143,9 +145,9 @@ class ChatPipeline:
     def offer(self, outcome: Outcome, collector: Collector | None, status: int) -> asyncio.Future[bool] | None:
         """Leave the exchange to the learner: the whole of it, or without an answer that was cut or refused."""
         made = outcome.composition
-        self._metrics.requests.labels(made.mode, status).inc()
-        self._metrics.tokens.labels("full").inc(made.full_tokens)
-        self._metrics.tokens.labels("sent").inc(made.sent_tokens)
+        self._metrics.requests.add(made.mode, status)
+        self._metrics.tokens.add("full", by=made.full_tokens)
+        self._metrics.tokens.add("sent", by=made.sent_tokens)
         if made.lineage is None:
             return None
         heard = collector is not None and status < 400 and (collector.complete or made.lineage.is_only_ours)
@@ -164,17 +166,17 @@ class ChatPipeline:
         bill = self._accounts.settle(made.lineage.conversation, outcome.model, made.price, made.prompts, outcome.at)
         if said.tokens:
             self._accounts.reported(outcome.model, made.sent_tokens, said.tokens)
-        self._metrics.price.labels("paid").inc(bill.sent.price)
-        self._metrics.price.labels("rival").inc(bill.rival.price)
+        self._metrics.price.add("paid", by=bill.sent.price)
+        self._metrics.price.add("rival", by=bill.rival.price)
         if row.why:
-            self._metrics.epochs.labels(row.why).inc()
+            self._metrics.epochs.add(row.why)
         return billed(row, bill, made.price)
 
     async def acknowledged(self, done: asyncio.Future[bool]) -> None:
         """Wait, within a bound, until a turn that nobody else holds is in the log."""
         await asyncio.wait({done}, timeout=self._ack_timeout_s)
         if not done.done() or not done.result():
-            self._metrics.late_acks.inc()
+            self._metrics.late_acks.add()
             log.warning("a turn of a client that does not resend its history was answered before it was stored")
 
 
@@ -203,14 +205,6 @@ class _Reading:
         lineage = self._outcome.composition.lineage
         if lineage is not None and lineage.is_only_ours and (done := self.offer()) is not None:
             await self._pipeline.acknowledged(done)
-
-
-async def _called_off(asking: "asyncio.Task[httpx.Response]") -> None:
-    """End a call that nobody waits for any more, and what it may have brought already."""
-    asking.cancel()
-    await asyncio.wait({asking})
-    if not asking.cancelled() and asking.exception() is None:
-        await asking.result().aclose()
 
 
 def parsed(path: str, body: bytes) -> ChatRequest:

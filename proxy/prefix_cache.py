@@ -69,6 +69,12 @@ class PrefixCache(Generic[P]):
     def __init__(self) -> None:
         self._entries: list[_Entry[P]] = []
 
+    def copy(self) -> "PrefixCache[P]":
+        """One of its own that holds the same."""
+        other: PrefixCache[P] = PrefixCache()
+        other._entries = [*self._entries]
+        return other
+
     def send(self, prompt: P, price: Price, at: float, factor: float = 1.0) -> Usage:
         """What it takes to send a prompt now; it is in the cache afterwards.
 

@@ -5,7 +5,7 @@ like the cache's own time to live, which no provider promises.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
@@ -79,7 +79,7 @@ class Recent:
         if before is not None:
             heads = before.heads + 1 if before.head != head else 0
             fronts = before.fronts + 1 if before.front != front else 0
-            now = replace(before, head=head, front=front, heads=heads, fronts=fronts)
+            now = Sent(head, front, heads, fronts, before.layouts)
         self._sent[key] = now
         self._sent.move_to_end(key)
         if len(self._sent) > KEPT_MAX:
@@ -91,4 +91,5 @@ class Recent:
         sent = self._sent.get(key)
         if sent is not None:
             others = tuple(each for each in sent.layouts if each.boundary != layout.boundary)
-            self._sent[key] = replace(sent, layouts=(*others, layout)[-LAYOUTS_MAX:])
+            layouts = (*others, layout)[-LAYOUTS_MAX:]
+            self._sent[key] = Sent(sent.head, sent.front, sent.heads, sent.fronts, layouts)

@@ -13,7 +13,7 @@ import httpx
 from starlette.types import Receive, Send
 
 from proxy.errors import BodyTooLargeError, ProxyError, UpstreamError
-from proxy.upstream import Headers, end_to_end
+from proxy.upstream import Headers, header
 
 _LAST = (b"[DONE]", b"response.completed", b"response.incomplete", b"response.failed")
 """What the end of a stream says, of chat and of responses."""
@@ -70,20 +70,19 @@ async def relay(
     response: httpx.Response,
     send: Send,
     *,
-    extra: Headers,
+    headers: Headers,
     read_along: Callable[[bytes], None],
     before_end: Callable[[], Awaitable[None]],
 ) -> None:
-    """Send an upstream's response on: status, end-to-end headers, bytes. Closes it, whatever happens.
+    """Send an upstream's response on: its status, these headers, its bytes. Closes it, whatever happens.
 
-    `extra` headers are added. A chunk that could be the last is held until `before_end` has returned; of a stream only
+    A chunk that could be the last is held until `before_end` has returned; of a stream only
     one that says so, so that no token is ever held back. Raises UpstreamError if the
     upstream breaks off; the client then sees its connection break, as it would have without us.
     """
     try:
-        headers = [*end_to_end(response.headers.raw), *extra]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        is_stream = header(headers, b"content-type").startswith(b"text/event-stream")
         held = tail = b""
         async for chunk in _chunks(response.stream):
             if held:

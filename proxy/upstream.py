@@ -262,6 +262,11 @@ def _escaped(raw: bytes) -> str:
     return quote_from_bytes(raw, safe=string.punctuation.replace("#", ""))
 
 
+def header(headers: Headers, name: bytes) -> bytes:
+    """The first of this name (in lower case, as theirs are), b"" if there is none."""
+    return next((value for each, value in headers if each == name), b"")
+
+
 def without_credentials(headers: Headers) -> Headers:
     """The same less what says who asks."""
     return [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]

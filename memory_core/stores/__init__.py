@@ -183,8 +183,7 @@ def summed(entries: Sequence[LedgerEntry]) -> list[tuple[Tally, float]]:
     for entry in entries:
         for tally in entry.totals:
             amounts, at = sums.get((tally.kind, tally.name), ({}, -math.inf))
-            for field, amount in tally.amounts.items():
-                amounts[field] = _added(field, amounts.get(field, 0), amount)
+            _add(amounts, tally.amounts)
             sums[tally.kind, tally.name] = amounts, max(at, entry.at)
     return [  # a sum of what is not finite is not finite either
         (Tally(_kind(kind), name, {field: _finite(field, amount) for field, amount in amounts.items()}), at)
@@ -192,9 +191,11 @@ def summed(entries: Sequence[LedgerEntry]) -> list[tuple[Tally, float]]:
     ]
 
 
-def _added(field: str, total: float, amount: float) -> float:
+def _add(into: dict[str, float], amounts: Mapping[str, float]) -> None:
+    field = ""
     try:
-        return total + amount
+        for field, amount in amounts.items():
+            into[field] = into.get(field, 0) + amount
     except OverflowError:  # an integer can be larger than any float
         raise ValueError(f"{field} adds {math.inf}: a total can take up finite amounts only") from None
 

@@ -105,7 +105,7 @@ def test_an_error_is_no_answer():
 
 
 def test_an_answer_that_breaks_off_is_not_complete():
-    broken = Heard(SSE, "", bytes_max=MIB)
+    broken = Heard([(b"content-type", SSE.encode())], bytes_max=MIB)
     broken.feed(stream({"content": "half"}, done=False, finish=None))
     assert not broken.complete
     broken.end()

@@ -54,7 +54,7 @@ def test_a_bomb_is_given_up_before_it_unfolds():
 
 
 def test_what_follows_the_end_of_the_compressed_data_is_not_kept():
-    collector = Heard(JSON, "gzip", bytes_max=MIB)
+    collector = Heard([(b"content-type", JSON.encode()), (b"content-encoding", b"gzip")], bytes_max=MIB)
     collector.feed(gzip.compress(whole({"content": "a"})))
     with at_most(8 * MIB):
         for _ in range(32):
@@ -136,5 +136,5 @@ def test_a_line_that_is_not_utf8_is_skipped_and_the_rest_is_read():
 
 
 def test_the_content_type_is_read_as_http_means_it():
-    assert Heard("Text/Event-Stream; charset=UTF-8", "", bytes_max=1).is_stream
+    assert Heard([(b"content-type", b"Text/Event-Stream; charset=UTF-8")], bytes_max=1).is_stream
     assert not Heard("application/json", "", bytes_max=1).is_stream

@@ -7,16 +7,16 @@ from proxy.metrics import Metrics
 
 def test_the_names_and_labels_that_dashboards_are_built_on():
     metrics = Metrics()
-    metrics.requests.labels("compact", 200).inc()
-    metrics.tokens.labels("full").inc(100)
-    metrics.tokens.labels("sent").inc(40)
-    metrics.price.labels("paid").inc(40)
-    metrics.price.labels("rival").inc(90.5)
-    metrics.epochs.labels("break-even").inc()
-    metrics.memory_errors.labels("timeout").inc()
-    metrics.learned.labels("dropped").inc()
+    metrics.requests.add("compact", 200)
+    metrics.tokens.add("full", by=100)
+    metrics.tokens.add("sent", by=40)
+    metrics.price.add("paid", by=40)
+    metrics.price.add("rival", by=90.5)
+    metrics.epochs.add("break-even")
+    metrics.memory_errors.add("timeout")
+    metrics.learned.add("dropped")
     metrics.learner_queue.set(3)
-    metrics.late_acks.inc()
+    metrics.late_acks.add()
     metrics.overhead.observe(0.003)
     with metrics.stage("recall"):
         pass
@@ -48,6 +48,6 @@ def test_a_stage_that_fails_is_timed_and_its_error_passes():
 
 def test_two_applications_live_in_one_process():
     one, other = Metrics(), Metrics()
-    one.late_acks.inc()
+    one.late_acks.add()
     assert "isocost_late_acknowledgements_total 1.0" in one.render().decode()
     assert "isocost_late_acknowledgements_total 0.0" in other.render().decode()

@@ -7,7 +7,7 @@ from proxy.demo.serving import serve_app
 from proxy.errors import BadRequestError, UpstreamError
 from proxy.relay import relay, send_error
 from proxy.transport import AiohttpTransport
-from proxy.upstream import Patience, Target, Upstream
+from proxy.upstream import Patience, Target, Upstream, end_to_end
 from tests.support.upstreams import dies_mid_stream
 
 SSE = [
@@ -62,7 +62,7 @@ async def relayed(stream, headers=SSE, client=None, read_along=lambda _: None):
     await relay(
         response,
         client.send,
-        extra=[(b"x-isocost-mode", b"compact")],
+        headers=[*end_to_end(response.headers.raw), (b"x-isocost-mode", b"compact")],
         read_along=read_along,
         before_end=client.before_end,
     )
@@ -96,7 +96,11 @@ async def test_no_token_of_a_stream_waits_for_the_next():
 
     response = httpx.Response(200, headers=SSE, stream=stream)
     await relay(
-        response, send, extra=[], read_along=lambda chunk: order.append(("read", chunk)), before_end=client.before_end
+        response,
+        send,
+        headers=end_to_end(response.headers.raw),
+        read_along=lambda chunk: order.append(("read", chunk)),
+        before_end=client.before_end,
     )
     assert order[1:5] == [
         ("read", b"data: a\n\n"),
@@ -150,7 +154,13 @@ async def test_a_real_upstream_that_dies_mid_stream():
             upstream = Upstream(target, transport, Patience(5, 5, 5))
             response = await upstream.send("POST", "/v1/chat/completions", b"", [], b"{}")
             with pytest.raises(UpstreamError):
-                await relay(response, client.send, extra=[], read_along=lambda _: None, before_end=client.before_end)
+                await relay(
+                    response,
+                    client.send,
+                    headers=end_to_end(response.headers.raw),
+                    read_along=lambda _: None,
+                    before_end=client.before_end,
+                )
         finally:
             await transport.aclose()
     assert b"half" in client.body

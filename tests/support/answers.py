@@ -22,7 +22,8 @@ class Heard(Collector):
 
 def collected(body: bytes, kind: str = SSE, encoding: str = "", *, size: int = 0, bytes_max: int = MIB) -> Heard:
     """A collector that was fed `body` in pieces of `size` bytes (0: in one) and told its end."""
-    collector = Heard(kind, encoding, bytes_max=bytes_max)
+    headers = [(b"content-type", kind.encode()), (b"content-encoding", encoding.encode())]
+    collector = Heard(headers, bytes_max=bytes_max)
     for at in range(0, len(body), size or max(len(body), 1)):
         collector.feed(body[at : at + (size or len(body))])
     collector.end()
