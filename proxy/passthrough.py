@@ -16,7 +16,7 @@ from proxy.message import MALFORMED
 from proxy.model_list import ModelList
 from proxy.relay import ClientGoneError, relay, send_error, until_gone
 from proxy.routes import Routes
-from proxy.upstream import Headers, Upstream, raw_path
+from proxy.upstream import Headers, Upstream, end_to_end, raw_path
 
 _MODELS = ("/v1/models", "/models")
 
@@ -54,7 +54,8 @@ class Passthrough:
                 body = await self._whole(body)
             upstream = self._upstream(scope["path"], body)
         response = await upstream.send(scope["method"], raw_path(scope), scope["query_string"], headers, body)
-        await relay(response, send, extra=[], read_along=_ignore, before_end=_nothing)
+        kept = end_to_end(response.headers.raw)
+        await relay(response, send, headers=kept, read_along=_ignore, before_end=_nothing)
 
     def _upstream(self, path: str, body: bytes | AsyncIterator[bytes]) -> Upstream:
         """By the model that the path or the body names."""

@@ -137,4 +137,4 @@ def test_a_line_that_is_not_utf8_is_skipped_and_the_rest_is_read():
 
 def test_the_content_type_is_read_as_http_means_it():
     assert Heard([(b"content-type", b"Text/Event-Stream; charset=UTF-8")], bytes_max=1).is_stream
-    assert not Heard("application/json", "", bytes_max=1).is_stream
+    assert not Heard([(b"content-type", b"application/json")], bytes_max=1).is_stream
