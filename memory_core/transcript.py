@@ -68,11 +68,13 @@ def common_prefix(left: Sequence[bytes], right: Sequence[bytes]) -> int:
 def longest_prefix(longest: int, holds: Callable[[int], bool]) -> int:
     """The largest n in 0..longest for which `holds(n)`, where holding for n implies holding for all smaller.
 
-    The end is tried first, because nearly every request extends what is known.
+    From the end on in growing steps, because nearly every request extends what is known, or replaces its end.
     """
-    if longest == 0 or holds(longest):
-        return longest
-    low, high = 0, longest - 1
+    low, high, step = longest, longest, 1
+    while low > 0 and not holds(low):
+        high = low - 1
+        low = max(0, low - step)
+        step *= 2
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if holds(middle) else (low, middle - 1)

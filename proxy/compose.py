@@ -188,7 +188,9 @@ class Composer:
     async def _composed(self, work: Work, request: ChatRequest, options: Options, mode: str, at: float) -> Composition:
         tenant = await self._claim.tenant(options.credential)
         with self._metrics.stage("trace"):
-            traced = trace(request.messages, tenant, identity_of(options.conversation, request.fields))
+            history, identity = request.history, identity_of(options.conversation, request.fields)
+            traced = trace(history.messages, tenant, identity, history.before, history.same)
+            history.traced = traced
         work.unchanged = Composition(request.body, lineage=traced, tenant=tenant.hex())
         self._hurry(mode, traced)
         with self._metrics.stage("lineage"):

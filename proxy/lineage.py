@@ -6,6 +6,7 @@ head. A client that gives an id and resends is recognised by its first turn stan
 drops or summarises its oldest turns sends a window: its end is stored, its beginning is not where it was.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -76,15 +77,30 @@ class Lineage:
         return self.stored[place].role if place < held else self.turns[place - held].role
 
 
-def trace(messages: Sequence[Message], tenant: bytes, identity: Identity) -> Lineage:
-    """The lineage of a client that sent its whole history: O(messages), the only part of ours that is."""
-    roles = [message.role for message in messages]  # not the properties: a call a message takes longer than the rest
-    places = tuple([place for place, role in enumerate(roles) if role not in NO_TURNS])
-    pinned = (
-        tuple([place for place, role in enumerate(roles) if role in SYSTEM_ROLES]) if len(places) < len(roles) else ()
-    )
+def trace(
+    messages: Sequence[Message], tenant: bytes, identity: Identity, before: Lineage | None = None, same: int = 0
+) -> Lineage:
+    """The lineage of a client that sent its whole history.
+
+    `before` is what `trace` made of other messages, of which the first `same` were these: it is gone on from, so that a
+    resent history costs what is new in it.
+    """
     root = root_digest(tenant, identity.scope)
-    turns = _linked(root, [messages[place] for place in places])
+    turns: tuple[Turn, ...] = ()
+    places: tuple[int, ...] = ()
+    pinned: tuple[int, ...] = ()
+    start = 0
+    if before is not None and before.root == root:
+        start = same
+        known = bisect_left(before.places, same)
+        turns, places = before.turns[:known], before.places[:known]
+        pinned = before.pinned[: bisect_left(before.pinned, same)]
+    roles = [message.role for message in messages[start:]]  # no properties: a call takes longer than all the rest
+    follow = tuple([place for place, role in enumerate(roles, start) if role not in NO_TURNS])
+    if len(follow) < len(roles):
+        pinned += tuple([place for place, role in enumerate(roles, start) if role in SYSTEM_ROLES])
+    added = _linked(turns[-1].digest if turns else root, [messages[place] for place in follow])
+    places, turns = places + follow, turns + added
     digests = [turn.digest for turn in turns]
     conversation = root if identity.names or not digests else digests[0]
     return Lineage(conversation.hex(), identity, root, (), turns, places, digests, pinned)

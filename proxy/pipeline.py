@@ -25,6 +25,7 @@ from proxy.accounts import Accounts
 from proxy.collect import READABLE_ENCODINGS, Collector
 from proxy.compose import Composer, Composition, Work
 from proxy.errors import ProxyError
+from proxy.histories import Histories
 from proxy.learn import Exchange, Learner
 from proxy.ledger import Reported, Row, billed, reported
 from proxy.metrics import Metrics
@@ -35,6 +36,9 @@ from proxy.upstream import Headers, Upstream, end_to_end, raw_path
 from proxy.wire import ChatRequest, parse
 
 log = logging.getLogger(__name__)
+
+HISTORIES_BYTES_MAX = 8 * 2**20
+"""Of request bodies whose messages are kept as they were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class ChatPipeline:
         self._answer_bytes_max = answer_bytes_max
         self._ack_timeout_s = ack_timeout_s
         self._clock = clock
+        self._histories = Histories(bytes_max=HISTORIES_BYTES_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -88,7 +93,7 @@ class ChatPipeline:
         started = time.perf_counter()
         headers = [(name.lower(), value) for name, value in scope["headers"]]
         with self._metrics.stage("parse"):
-            request = parsed(scope["path"], body)
+            request = parsed(scope["path"], body, self._histories)
             options = read_options(headers)
             upstream = self._routes.upstream(request.model)
         at = self._clock()
@@ -207,9 +212,9 @@ class _Reading:
             await self._pipeline.acknowledged(done)
 
 
-def parsed(path: str, body: bytes) -> ChatRequest:
+def parsed(path: str, body: bytes, histories: Histories) -> ChatRequest:
     """The request, by its path; without messages where memory can read none."""
-    return responses.parse(body) if path.endswith("/responses") else parse(body)
+    return responses.parse(body, histories) if path.endswith("/responses") else parse(body, histories)
 
 
 def written(outcome: Outcome, status: int, said: Reported) -> Row:

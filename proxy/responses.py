@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from proxy.errors import BadRequestError
-from proxy.message import MALFORMED, Message, messages_of
+from proxy.histories import NOTHING, UNKNOWN, Histories, History
+from proxy.message import MALFORMED, messages_of
 from proxy.wire import ChatRequest, items_of, split_fields, text_field
 
 _HELD_BY_SERVER = ("previous_response_id", "conversation", "prompt", "background")
@@ -29,13 +30,13 @@ class _Item(msgspec.Struct):
     encrypted_content: str | None = None
 
 
-def parse(body: bytes) -> ChatRequest:
+def parse(body: bytes, histories: Histories = UNKNOWN) -> ChatRequest:
     """Bytes to ChatRequest; without messages where memory has nothing to read. Raises BadRequestError for no JSON."""
     fields = split_fields(body)
     return ChatRequest(
         body,
         fields,
-        _messages(fields),
+        _history(fields, histories),
         text_field(fields, "model"),
         fields.get("stream") == b"true",
         field="input",
@@ -62,20 +63,24 @@ def fault(items: Sequence[bytes]) -> str:
     return "" if items else "there are no items"
 
 
-def _messages(fields: Mapping[str, bytes]) -> tuple[Message, ...]:
-    if any(fields.get(name, b"null") not in _NOTHING for name in _HELD_BY_SERVER):
-        return ()
+def _history(fields: Mapping[str, bytes], histories: Histories) -> History:
     given = fields.get("input", b"null")
+    if any(fields.get(name, b"null") not in _NOTHING for name in _HELD_BY_SERVER):
+        return NOTHING
     try:
         if given.startswith(b'"'):
             text = msgspec.json.decode(given, type=str)
-            return messages_of([msgspec.json.encode({"role": "user", "content": text})])
-        items = items_of(fields, "input") if given.startswith(b"[") else []
-        if not all(_is_readable(item) for item in items):
-            return ()
-        return messages_of(items)
+            return History(messages_of([msgspec.json.encode({"role": "user", "content": text})]))
+        return histories.read(given, _readable_items) if given.startswith(b"[") else NOTHING
     except (BadRequestError, *MALFORMED):  # the upstream's to judge
-        return ()
+        return NOTHING
+
+
+def _readable_items(raw: bytes) -> list[bytes]:
+    items = items_of(raw, "input")
+    if not all(map(_is_readable, items)):
+        raise BadRequestError("there is an item that only its server can read")
+    return items
 
 
 def _is_readable(raw: bytes) -> bool:

@@ -11,7 +11,8 @@ import msgspec
 
 from proxy import lenient
 from proxy.errors import BadRequestError
-from proxy.message import MALFORMED, Message, encode, messages_of
+from proxy.histories import UNKNOWN, Histories, History
+from proxy.message import MALFORMED, Message, encode
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -19,17 +20,22 @@ _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request as it came: `body` whole, `fields` raw by name, `messages` decoded from the one named `field`."""
+    """A request as it came: `body` whole, `fields` raw by name, `history` read from the one named `field`."""
 
     body: bytes
     fields: Mapping[str, bytes]
-    messages: tuple[Message, ...]
+    history: History
     model: str
     stream: bool
     field: str = "messages"
 
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """All of them, oldest first."""
+        return self.history.messages
 
-def parse(body: bytes) -> ChatRequest:
+
+def parse(body: bytes, histories: Histories = UNKNOWN) -> ChatRequest:
     """Bytes to ChatRequest; raises BadRequestError for what no upstream could read.
 
     Anything else that may be wrong (roles, parameters) is the upstream's to judge.
@@ -37,10 +43,10 @@ def parse(body: bytes) -> ChatRequest:
     fields = split_fields(body)
     if "messages" not in fields:
         raise BadRequestError("missing required field: 'messages'", param="messages")
-    items = items_of(fields, "messages")
-    if not items:
+    history = histories.read(fields["messages"], lambda raw: items_of(raw, "messages"))
+    if not history.messages:
         raise BadRequestError("'messages' is empty: expected at least one message", param="messages")
-    return ChatRequest(body, fields, messages_of(items), text_field(fields, "model"), fields.get("stream") == b"true")
+    return ChatRequest(body, fields, history, text_field(fields, "model"), fields.get("stream") == b"true")
 
 
 def with_messages(request: ChatRequest, messages: Sequence[bytes], **added: str) -> bytes:
@@ -59,14 +65,14 @@ def split_fields(body: bytes) -> dict[str, bytes]:
         return _split_leniently(body, error)
 
 
-def items_of(fields: Mapping[str, bytes], name: str) -> list[bytes]:
-    """The members of a list, as raw JSON; raises BadRequestError for what is no list."""
+def items_of(raw: bytes, name: str) -> list[bytes]:
+    """The members of a list, as raw JSON; raises BadRequestError that names the field for what is no list."""
     try:
-        return [bytes(item) for item in _decode_items(fields[name])]
+        return [bytes(item) for item in _decode_items(raw)]
     except MALFORMED:
-        if not fields[name].startswith(b"["):
+        if not raw.startswith(b"["):
             raise BadRequestError(f"'{name}' must be a list of messages", param=name) from None
-        return lenient.members(fields[name].decode())
+        return lenient.members(raw.decode())
 
 
 def text_field(fields: Mapping[str, bytes], name: str) -> str:

@@ -76,7 +76,7 @@ def test_longest_prefix_finds_the_end_in_logarithmically_many_questions(longest:
         return n <= known
 
     assert longest_prefix(longest, holds) == known
-    assert len(asked) <= 1 + longest.bit_length()
+    assert len(asked) <= 1 + 2 * longest.bit_length()
     assert all(1 <= n <= longest for n in asked)
 
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.histories import History
 from proxy.identity import ANONYMOUS, Identity
 from proxy.lineage import Head, continued, trace
 from proxy.message import read_message
@@ -41,7 +42,7 @@ class CountingCounter(TokenCounter):
 
 
 def request_of(messages, model="m", **fields):
-    return ChatRequest(b"", fields, tuple(messages), model, False)
+    return ChatRequest(b"", fields, History(tuple(messages)), model, False)
 
 
 def heads_of(messages):
