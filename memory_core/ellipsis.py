@@ -10,6 +10,7 @@ commonest words of German, French and Spanish; in another language nearness alon
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -118,9 +119,15 @@ def borrowed(question: str, vector: Floats, context: Sequence[Said], state: Floa
     strength = round(strength * min(1.0, SHORT_TERMS / max(1, count)), 6)
     lent: dict[str, float] = {}
     for share, turn in zip(shares, turns, strict=True):
-        for term in query_terms(without_stamp(turn.text)[:TURN_CHARS])[:TURN_TERMS_MAX]:
+        for term in _lendable(without_stamp(turn.text)[:TURN_CHARS]):
             lent[term] = max(lent.get(term, 0.0), strength * share)
     return Loan(np.float32(strength) * direction, {term: share for term, share in lent.items() if share > 0})
+
+
+@lru_cache(maxsize=4_096)
+def _lendable(beginning: str) -> tuple[str, ...]:
+    """What a turn that begins like this lends; each is asked for by the next questions too."""
+    return tuple(query_terms(beginning)[:TURN_TERMS_MAX])
 
 
 def _shares(vector: Floats, turns: Sequence[Floats]) -> list[float]:

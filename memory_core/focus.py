@@ -20,8 +20,7 @@ def sought(index: MemoryIndex, count: int, query: str) -> dict[str, float]:
     asked = cues.without_stamp(query)
     if cues.meant(asked) == "assistant":
         return {}
-    rows = {term: index.frequencies(term, count) for term in query_terms(asked)}
-    return {term: _idf(count, 0 if row is None else int((row > 0).sum())) for term, row in rows.items()}
+    return {term: _idf(count, index.holding(term, count)) for term in query_terms(asked)}
 
 
 def focused(text: str, weights: Mapping[str, float], chars_max: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from memory_core.dates import stamp_day
 from memory_core.lexical import terms
 
 Floats = NDArray[np.float32]
+Counts = NDArray[np.float64]
 Bytes8 = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 DayNumbers = NDArray[np.int32]
@@ -141,6 +142,24 @@ class MemoryIndex:
         dense = np.zeros(count, np.float32)
         dense[np.frombuffer(memories, np.int32)[:end]] = np.frombuffer(frequencies, np.int32)[:end]
         return dense
+
+    def holding(self, term: str, count: int) -> int:
+        """In how many of the first `count` memories `term` stands."""
+        posting = self._postings.get(term)
+        return 0 if posting is None else bisect_left(posting[0], count)
+
+    def frequencies_of(self, terms: Iterable[str], count: int) -> tuple[list[str], Counts]:
+        """Those of the terms that the first `count` memories hold, and how often each does: float64 [terms, count]."""
+        found = [
+            (term, *posting)
+            for term in terms
+            if (posting := self._postings.get(term)) is not None and posting[0][0] < count
+        ]
+        rows = np.zeros((len(found), count))
+        for row, (_, memories, frequencies) in zip(rows, found, strict=True):
+            end = bisect_left(memories, count)
+            row[np.frombuffer(memories, np.int32, end)] = np.frombuffer(frequencies, np.int32, end)
+        return [term for term, _, _ in found], rows
 
     def turn_vector(self, turn: int) -> Floats:
         """The unit mean of a turn's chunks, float32 [d]: what the state absorbs."""

@@ -16,8 +16,9 @@ listwise fit on LoCoMo and LongMemEval, rounded; a fit without the dialogue that
 (EXPERIMENTS.md).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -133,11 +134,19 @@ def rank(
     return _diverse(filtered(ranked, keep, CANDIDATES * limit), limit)
 
 
-def _diverse(best: Sequence[Memory], limit: int) -> list[Memory]:
-    """The best of these, each scored down by the better chunks of its turn: a long one must not fill a budget."""
+def _diverse(best: Iterable[Memory], limit: int) -> list[Memory]:
+    """The best of these, each scored down by the better chunks of its turn: a long one must not fill a budget.
+
+    They come best first. None is looked at behind so many turns as there are places: no later one can be above any of
+    their best chunks, unless these are pushed below 0.
+    """
     before: dict[int, int] = {}
     found = []
+    last = 0.0
     for turn, chunk, score in best:
+        if len(before) >= limit and last >= 0.0:
+            break
+        last = score
         repeats = before.get(turn, 0)
         before[turn] = repeats + 1
         found.append((-round(score * REPEAT_DECAY**repeats, SCORE_DECIMALS), turn, chunk))
@@ -181,11 +190,17 @@ def scores(
         ~index.asking(count),
         *([_dated(index, count, days)] if days else []),
     )
-    weights = np.array(astuple(WEIGHTS)[: len(parts)])
     total = np.zeros(count)
-    for weight, part in zip(weights / weights.sum(), parts, strict=True):
+    for weight, part in zip(_shared_out(len(parts)), parts, strict=True):
         total += weight * part
     return total
+
+
+@cache
+def _shared_out(parts: int) -> tuple[float, ...]:
+    """The first so many weights, as parts of their sum."""
+    weights = np.array(astuple(WEIGHTS)[:parts])
+    return tuple((weights / weights.sum()).tolist())
 
 
 def _dense(index: MemoryIndex, count: int, vector: Floats) -> tuple[Scores, Scores, Scores]:
@@ -206,28 +221,35 @@ def _best_within(values: Scores, reach: int) -> Scores:
 
 def _lexical(index: MemoryIndex, count: int, shares: Mapping[str, float]) -> tuple[Scores, Scores, Scores]:
     """Near, around and coverage, for terms with what each counts."""
-    rows = [(share, index.frequencies(term, count)) for term, share in shares.items()]
-    found = [(share, row) for share, row in rows if row is not None]
+    found, frequencies = index.frequencies_of(shares, count)
     if not found:
         nothing = np.zeros(count)
         return nothing, nothing, nothing
-    share = np.array([share for share, _ in found])
-    frequencies: Scores = np.stack([row for _, row in found]).astype(np.float64)
+    share = np.array([shares[term] for term in found])
     lengths: Scores = index.lengths(count).astype(np.float64)
-    near = _bm25(_windowed(frequencies, NEAR_REACH), _windowed(lengths, NEAR_REACH), share)
-    around = _bm25(_windowed(frequencies, AROUND_REACH), _windowed(lengths, AROUND_REACH), share)
+    said, long = _running(frequencies), _running(lengths)
+    near = _bm25(_windowed(said, NEAR_REACH), _windowed(long, NEAR_REACH), share)
+    around = _bm25(_windowed(said, AROUND_REACH), _windowed(long, AROUND_REACH), share)
     holds = frequencies > 0
     idf = share * _idf(holds)
     return _scaled(near), _scaled(around), idf @ holds / max(float(idf.sum()), 1e-12)
 
 
-def _windowed(rows: Scores, reach: int) -> Scores:
-    """Each column with `reach` columns to either side, summed; [..., n] -> [..., n]."""
-    total = rows.copy()
-    for step in range(1, min(reach, rows.shape[-1] - 1) + 1):
-        total[..., step:] += rows[..., :-step]
-        total[..., :-step] += rows[..., step:]
-    return total
+def _running(rows: Scores) -> Scores:
+    """Sums of all columns up to each, with AROUND_REACH more of the first (0) and the last; counts stay exact."""
+    first, count = AROUND_REACH + 1, rows.shape[-1]
+    sums = np.zeros((*rows.shape[:-1], first + count + AROUND_REACH))
+    np.cumsum(rows, axis=-1, out=sums[..., first : first + count])
+    sums[..., first + count :] = sums[..., first + count - 1 : first + count]
+    return sums
+
+
+def _windowed(sums: Scores, reach: int) -> Scores:
+    """Each column with `reach` columns to either side, summed, from their `_running` sums; [..., n]."""
+    count = sums.shape[-1] - 2 * AROUND_REACH - 1
+    above, below = AROUND_REACH + 1 + reach, AROUND_REACH - reach
+    window: Scores = sums[..., above : above + count] - sums[..., below : below + count]
+    return window
 
 
 def _voice(index: MemoryIndex, count: int, query: str) -> NDArray[np.bool_]:

@@ -79,6 +79,37 @@ def update(
     cluster. `repeats` is the newest input's turn if this one says the same again (0: it does not): it then takes no
     place of its own and counts as an access of that one. `auto_anchor` says that the caller anchors at a switch.
     """
+    step = _step(state, embedding, is_input)
+    turn, densities = state.turns + 1, _densities(state, density(information, terms), is_input)
+    weight = _weight(density(information, terms), densities[0 if is_input else 1], importance)
+    newest = Kept(turn, density(information, 1), weight, leader=_leader(state, nearest))
+    tiers = _kept(state, newest, nearest, repeats, is_input)
+    switches = state.topic_switches
+    if step.switch > 0.0:
+        pivot = TopicSwitch(turn, step.switch, phases.phase(state.similarities, 0.0), auto_anchor)
+        switches = (*switches, pivot)[-HISTORY_TURNS:]
+    after = MemoryState(
+        turn, state.inputs + is_input, step.vector, step.history, *tiers, state.capacities, switches, densities
+    )
+    return after, _report(step)
+
+
+def reported(state: MemoryState, embedding: Floats, *, is_input: bool) -> Report:
+    """What `update` would report of a turn; the state stays as it is."""
+    return _report(_step(state, embedding, is_input))
+
+
+class _Step(NamedTuple):
+    """What a turn does to the vector."""
+
+    similarity: float
+    beta: float
+    switch: float
+    history: tuple[float, ...]
+    vector: Floats
+
+
+def _step(state: MemoryState, embedding: Floats, is_input: bool) -> _Step:
     embedding = _sound(embedding, state.vector.shape)
     moved = is_input and bool(embedding.any())
     similarity = _cosine(state.vector, embedding)
@@ -86,25 +117,19 @@ def update(
     switch = phases.switch_magnitude(state.similarities, similarity) if moved else 0.0
     compared = moved and bool(state.vector.any())  # the first input meets no state: its 0 would read as a pivot later
     history = (*state.similarities, similarity)[-HISTORY_TURNS:] if compared else state.similarities
-    vector = _absorb(state.vector, embedding, beta) if moved else state.vector
-    turn, densities = state.turns + 1, _densities(state, density(information, terms), is_input)
-    weight = _weight(density(information, terms), densities[0 if is_input else 1], importance)
-    newest = Kept(turn, density(information, 1), weight, leader=_leader(state, nearest))
-    tiers = _kept(state, newest, nearest, repeats, is_input)
-    switches = state.topic_switches
-    if switch > 0.0:
-        pivot = TopicSwitch(turn, switch, phases.phase(state.similarities, 0.0), auto_anchor)
-        switches = (*switches, pivot)[-HISTORY_TURNS:]
-    after = MemoryState(turn, state.inputs + is_input, vector, history, *tiers, state.capacities, switches, densities)
-    return after, Report(
-        similarity=similarity,
-        beta=beta,
-        pattern_strength=phases.strength(history),
-        norm=_norm(vector),
-        fsm=phases.stability(history),
-        phase=phases.phase(history, switch),
-        topic_switch=switch,
-        novelty_score=phases.novelty(similarity),
+    return _Step(similarity, beta, switch, history, _absorb(state.vector, embedding, beta) if moved else state.vector)
+
+
+def _report(step: _Step) -> Report:
+    return Report(
+        similarity=step.similarity,
+        beta=step.beta,
+        pattern_strength=phases.strength(step.history),
+        norm=_norm(step.vector),
+        fsm=phases.stability(step.history),
+        phase=phases.phase(step.history, step.switch),
+        topic_switch=step.switch,
+        novelty_score=phases.novelty(step.similarity),
     )
 
 

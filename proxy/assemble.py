@@ -77,7 +77,9 @@ NOTHING = Rendered("", ())
 
 def fenced(line: str) -> str:
     """The line, unable to close the fence that it stands in or to begin another line of it."""
-    return _IMITATION.sub(r"\1\\", _FENCE.sub(r"<\1_\2", line))
+    if "<" in line:
+        line = _FENCE.sub(r"<\1_\2", line)
+    return _IMITATION.sub(r"\1\\", line) if "[" in line[1:] else line  # to look first is a tenth of the time
 
 
 def render_block(sections: Sequence[Section], turns: int, tokens_max: int, count: Callable[[str], int]) -> str:
@@ -113,14 +115,16 @@ def render_recall(
         if left < _TOKENS_LEFT_MIN or misfits > _MISFITS_MAX:
             break
         fitting: Quote | None = quote
-        if count(f"{quote.line}\n") > left:
+        tokens = count(f"{quote.line}\n")
+        if tokens > left:
             fitting = None if tried or left < _SHORTENED_TOKENS_MIN else _shortened(quote, left, count, sought)
             tried = True
+            tokens = count(f"{fitting.line}\n") if fitting is not None else 0
         if fitting is None:
             misfits += 1
             continue
         chosen.append(fitting)
-        left -= count(f"{fitting.line}\n")
+        left -= tokens
     if not chosen:
         return NOTHING
     chosen.sort(key=lambda quote: (quote.turn, quote.chunk))

@@ -21,7 +21,10 @@ from proxy.log_reader import LogReader, own_turns
 from proxy.message import Message, read_message
 
 BLOCK_TURNS = 64
-"""How many turns are looked up in one go, from log or embedder; the event loop gets a breath between two."""
+"""How many turns are looked up in one go, from log or embedder."""
+
+_BREATH_TURNS = 4
+"""The event loop is held for no more than these, a millisecond or two: streams run beside."""
 
 
 class CatchUp:
@@ -56,8 +59,8 @@ class CatchUp:
             block = digests[start : start + BLOCK_TURNS]
             for digest, record in zip(block, await self._log.records(conversation, block), strict=True):
                 self._fold_record(hot, digest, record)
+                await _breath(hot)
             hot.stored = hot.fold.turns
-            await asyncio.sleep(0)
 
     async def with_lineage(self, hot: Hot, lineage: Lineage, turns: int) -> None:
         """To at least the first `turns` turns of the lineage, and nothing else before them."""
@@ -72,10 +75,10 @@ class CatchUp:
             known = next((place for place, payload in enumerate(payloads) if payload is None), len(payloads))
             for digest, payload in zip(wanted[:known], payloads, strict=False):
                 self._fold_record(hot, digest, decode_record(payload or b"", self._embedder.name))
-            if hot.stored == start:
-                hot.stored += known
+                if hot.stored == hot.fold.turns - 1:
+                    hot.stored += 1
+                await _breath(hot)
             await self._embed_turns(hot, own_turns(lineage, start + known)[: len(wanted) - known])
-            await asyncio.sleep(0)
 
     async def _embed_turns(self, hot: Hot, turns: Sequence[Turn]) -> None:
         pieces = [chunks(turn.text) for turn in turns]
@@ -89,6 +92,7 @@ class CatchUp:
             message = read_message(turn.message)
             hot.heads.append(Head(turn.role, turn.fingerprint, turn.digest, self._count(message)))
             start += len(texts)
+            await _breath(hot)
 
     def _fold_record(self, hot: Hot, digest: bytes, record: Record) -> None:
         is_input, rows = record.role == "user", record.rows()
@@ -96,3 +100,9 @@ class CatchUp:
         hot.fold.append(digest, rows, record.pieces(), is_input=is_input, meta=record.meta, salience=salience)
         message = read_message(record.message)
         hot.heads.append(Head(record.role, message.fingerprint, digest, self._count(message)))
+
+
+async def _breath(hot: Hot) -> None:
+    """To others, every few turns."""
+    if hot.fold.turns % _BREATH_TURNS == 0:
+        await asyncio.sleep(0)

@@ -78,4 +78,4 @@ def quotable(text: str) -> str:
 
     Not part of a message's text itself, since memories are spans of that in logs that are stored.
     """
-    return _NAMED.sub(lambda found: f"[{_NOUNS[found[1]]}, not sent again]", text)
+    return _NAMED.sub(lambda found: f"[{_NOUNS[found[1]]}, not sent again]", text) if "[" in text else text

@@ -22,7 +22,7 @@ from memory_core.recall import rank
 from memory_core.state import Capacities
 from memory_core.stores import Entry, Snapshot, Store, StoreError
 from memory_core.transcript import Turn
-from memory_core.update import update
+from memory_core.update import reported
 from proxy.catch_up import BLOCK_TURNS, CatchUp
 from proxy.embed import embed_question, embed_texts
 from proxy.hot import Hot, HotCache
@@ -104,8 +104,7 @@ class Remember:
         async with hot.lock:
             await self._ready(hot, lineage, asked)
             before = hot.fold.state_at(asked)
-        _, report = update(before, vector, 0.0, is_input=True)
-        return Question(asked, text, vector, report)
+        return Question(asked, text, vector, reported(before, vector, is_input=True))
 
     def phase(self, conversation: str) -> str:
         """The phase that was last seen of a conversation that is hot; "initialization" of any other."""

@@ -24,7 +24,7 @@ many. It comes last: what is known to be wrong stays pushed back even where a tr
 `python -m benchmarks.bias` prints what each does; EXPERIMENTS.md has what was not chosen.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -77,12 +77,12 @@ def adjusted(scores: Scores, index: MemoryIndex, count: int, text: str, vector: 
     return (scores + boosts) * (1.0 - _pushes(bias.negative_attractors, to_wrong))
 
 
-def filtered(ranked: Iterable[Candidate], keep: Callable[[Candidate], bool] | None, limit: int) -> list[Candidate]:
+def filtered(ranked: Iterable[Candidate], keep: Callable[[Candidate], bool] | None, limit: int) -> Iterator[Candidate]:
     """The first `limit` of the ranked that `keep` accepts (all, if None): after ranking, before truncation.
 
     Lazy: nothing behind the last one taken is looked at, so a predicate may read its memory's record.
     """
-    return list(islice(ranked if keep is None else filter(keep, ranked), limit))
+    return islice(ranked if keep is None else filter(keep, ranked), limit)
 
 
 def _cosines(index: MemoryIndex, count: int, vectors: Sequence[Floats]) -> Floats:

@@ -266,12 +266,12 @@ def test_the_anchor_score_is_a_mean_cosine_and_a_fall_is_reported_once() -> None
 @given(st.lists(st.integers(0, 9)), st.none() | st.sets(st.integers(0, 9)), st.integers(0, 12))
 def test_a_filter_works_before_the_cut(ranked: list[int], kept: set[int] | None, limit: int) -> None:
     passing = [item for item in ranked if kept is None or item in kept]
-    assert filtered(ranked, None if kept is None else kept.__contains__, limit) == passing[:limit]
+    assert list(filtered(ranked, None if kept is None else kept.__contains__, limit)) == passing[:limit]
 
 
 def test_a_filter_looks_no_further_than_it_must() -> None:
     looked: list[int] = []
-    assert filtered(numbers(), lambda n: looked.append(n) or n % 2 == 1, 2) == [1, 3]
+    assert list(filtered(numbers(), lambda n: looked.append(n) or n % 2 == 1, 2)) == [1, 3]
     assert looked == [0, 1, 2, 3]
 
 
