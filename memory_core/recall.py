@@ -190,9 +190,9 @@ def scores(
         ~index.asking(count),
         *([_dated(index, count, days)] if days else []),
     )
-    total = np.zeros(count)
+    total: Scores = np.zeros(count)
     for weight, part in zip(_shared_out(len(parts)), parts, strict=True):
-        total += weight * part
+        total += np.multiply(part, weight)
     return total
 
 

@@ -31,11 +31,8 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 def digest_of(*parts: bytes) -> bytes:
     """blake2b-128 over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ."""
-    hasher = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    for part in parts:
-        hasher.update(len(part).to_bytes(8, "little"))
-        hasher.update(part)
-    return hasher.digest()
+    prefixed = b"".join([piece for part in parts for piece in (len(part).to_bytes(8, "little"), part)])
+    return hashlib.blake2b(prefixed, digest_size=DIGEST_BYTES).digest()
 
 
 def root_digest(tenant: bytes, conversation: str = "") -> bytes:

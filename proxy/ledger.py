@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -9,6 +10,9 @@ import msgspec
 from config.prices import Price
 from memory_core.stores import Tally
 from proxy.accounts import Bill
+
+
+_DAY_S = 86_400
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -116,10 +120,15 @@ def tallies(row: Row, conversation: str, tenant: str) -> list[Tally]:
         amounts |= {"paid_usd": row.paid * row.input / 1e6, "saved_usd": row.net * row.input / 1e6}
     if row.planned_tokens:
         amounts |= {"planned_tokens": float(row.planned_tokens), "planned": row.planned}
-    day = time.strftime("%Y-%m-%d", time.gmtime(row.at))
-    share = row.share if row.share else "live"
+    day, share = _day(int(row.at // _DAY_S)), row.share if row.share else "live"
     kinds = {"conversation": conversation, "model": row.model, "tenant": tenant, "day": day, "share": share}
     return [Tally(kind, name, amounts) for kind, name in kinds.items() if name]
+
+
+@lru_cache(maxsize=16)
+def _day(number: int) -> str:
+    """The name of a day (UTC), days numbered from 1970."""
+    return time.strftime("%Y-%m-%d", time.gmtime(number * _DAY_S))
 
 
 def _count(usage: Mapping[str, Any], *names: str) -> int:

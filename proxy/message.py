@@ -120,6 +120,23 @@ def _read_cached(raw: bytes) -> Message:
 
 def _read(raw: bytes, param: str = "messages") -> Message:
     fields = _decode_message(raw, param)
+    return _plain_text(raw, fields) or _structured(raw, fields, param)
+
+
+def _plain_text(raw: bytes, fields: Mapping[str, Any]) -> Message | None:
+    """What nearly every message is, read in a third of the time: a role and a text, nothing else."""
+    role, content = fields.get("role"), fields.get("content")
+    if len(fields) != 2 or not isinstance(role, str) or not isinstance(content, str) or not role.isascii():
+        return None
+    text = _readable(content)
+    said = text.strip()
+    if role == "assistant":
+        text, said = _unthought(text), _unthought(said)
+    fingerprint = digest_of(role.encode(), _encode_sorted({"content": said} if said else {}))
+    return Message(raw, role, text, 0, fingerprint)
+
+
+def _structured(raw: bytes, fields: Mapping[str, Any], param: str) -> Message:
     names: tuple[str, ...] = _CANONICAL
     role = fields.get("role")
     if role is None and fields.get("type") in _ITEM_ROLES:

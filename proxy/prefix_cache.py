@@ -13,7 +13,6 @@ whole messages at a time, so that ten thousand turns compare as fast as ten) or 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -152,11 +151,11 @@ class Outline:
 
     def shared(self, earlier: "Outline", *, with_answer: bool) -> int:
         """Whole messages at a time; of a part of the head that changed, its beginning."""
-        pairs = list(zip(self.head, earlier.head, strict=False))
-        same = list(takewhile(lambda pair: pair[0].digest == pair[1].digest, pairs))
-        tokens = sum(part.tokens for part, _ in same)
-        if len(same) < len(pairs):
-            return tokens + _beginning(*pairs[len(same)])
+        tokens = 0
+        for part, before in zip(self.head, earlier.head, strict=False):
+            if part.digest != before.digest:
+                return tokens + _beginning(part, before)
+            tokens += part.tokens
         if len(self.head) != len(earlier.head) or self.first != earlier.first:
             return tokens
         return tokens + self._shared_turns(earlier, with_answer=with_answer)

@@ -40,7 +40,8 @@ SELECT digest, seq FROM walk ORDER BY seq"""
 
 
 SEEN = """
-INSERT INTO summary VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET rows = rows + 1, at = max(at, excluded.at)"""
+INSERT INTO summary VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+SET rows = rows + excluded.rows, at = max(at, excluded.at)"""
 
 
 class SqliteStore:
@@ -135,11 +136,14 @@ class SqliteStore:
     async def record(self, *entries: LedgerEntry) -> None:
         tallies = summed(entries)
         rows = [(entry.conversation, entry.row) for entry in entries]
-        seen = [(entry.conversation, entry.at) for entry in entries]
+        seen: dict[str, tuple[int, float]] = {}
+        for entry in entries:
+            before, at = seen.get(entry.conversation, (0, entry.at))
+            seen[entry.conversation] = before + 1, max(at, entry.at)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT INTO ledger (conversation, row) VALUES (?, ?)", rows)
-            connection.executemany(SEEN, seen)
+            connection.executemany(SEEN, [(conversation, *counted) for conversation, counted in seen.items()])
             sqlite_totals.add(connection, tallies, names_max=self._names_max)
 
         await self._write(work)

@@ -1,6 +1,7 @@
 """One fingerprint for the same words, however they are written and whoever sends them back."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -153,3 +154,20 @@ def test_an_answer_is_kept_without_what_is_empty():
     for empty in ({}, {"content": None, "tool_calls": []}):
         assert json.loads(as_resent(empty)) == {"role": "assistant", "content": ""}
         assert not fault([b'{"role":"user","content":"hi"}', as_resent(empty)])
+
+
+@given(
+    st.sampled_from(["user", "assistant", "system", "tool", "rôle", "\ud800"]),
+    st.one_of(
+        st.text(),
+        st.sampled_from(
+            [" ", "\ud800 a", "<think>why</think> so ", "  <think>why</think> so", "<think>open", "\n<think>"]
+        ),
+    ),
+)
+def test_a_role_and_a_text_are_read_as_they_are_beside_other_fields(role, content):
+    plain, beside = (
+        read_message(json.dumps(fields).encode())
+        for fields in ({"role": role, "content": content}, {"role": role, "content": content, "x_unknown": 1})
+    )
+    assert replace(plain, raw=b"") == replace(beside, raw=b"")
