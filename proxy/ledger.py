@@ -11,7 +11,6 @@ from config.prices import Price
 from memory_core.stores import Tally
 from proxy.accounts import Bill
 
-
 _DAY_S = 86_400
 
 
