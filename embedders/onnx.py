@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -21,6 +22,7 @@ from tokenizers import Encoding, Tokenizer
 
 from embedders import LATER, EmbedderError, Vectors
 from embedders.folder import ModelFiles, Pooling, builtin_files, folder_files
+from embedders.word_table import looked_up_first
 
 _T = TypeVar("_T")
 
@@ -137,11 +139,18 @@ def _load(folder: Path | None, threads: int) -> _Model:
     options.enable_cpu_mem_arena = False  # it would keep what the longest text ever took: 110 MB more, and no faster
     options.log_severity_level = 3  # errors are raised; warnings would only reach stderr
     with _translated(f"{files.weights} is not a model that onnxruntime can run"):
-        session = onnxruntime.InferenceSession(str(files.weights), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(_weights(files.weights), options, providers=["CPUExecutionProvider"])
     inputs = tuple(node.name for node in session.get_inputs())
     if unknown := set(inputs) - set(_INPUTS):
         raise EmbedderError(f"{files.weights} asks for {sorted(unknown)}: only text encoders can be run")
     return _Model(files, tokenizer, session, inputs, _token_output(files, session), files.pooling)
+
+
+def _weights(path: Path) -> str | bytes:
+    """A model as its file, or as bytes where its tables can be looked up first (word_table.py)."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped, memoryview(mapped) as model:
+        smaller = looked_up_first(model)
+    return str(path) if smaller is None else smaller
 
 
 def _token_output(files: ModelFiles, session: onnxruntime.InferenceSession) -> str:
