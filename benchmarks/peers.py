@@ -29,7 +29,11 @@ LATENCY_SHARE_MAX = 0.2
 RATE_FACTOR_MIN = 5.0
 """So many times its requests a second we should hold."""
 
-CASES = (Case("JSON, short", chat(1), end), Case("SSE, short, first event", chat(1, model="burst"), first))
+CASES = (
+    Case("JSON, short", chat(1), end),
+    Case("SSE, short, first event", chat(1, model="first"), first),
+    Case("SSE, short, 53 events at once, the last", chat(1, model="burst"), end),
+)
 
 
 @asynccontextmanager
@@ -38,7 +42,7 @@ async def litellm(command: Path, upstream: int) -> AsyncIterator[Place]:
     models = "".join(
         f"  - model_name: {name}\n    litellm_params:\n      model: openai/{name}\n"
         f"      api_base: http://127.0.0.1:{upstream}/v1\n      api_key: bench\n"
-        for name in ("json", "burst")
+        for name in ("json", "first", "burst")
     )
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"

@@ -70,8 +70,9 @@ def first(heard: Heard) -> float:
 CASES = (
     Case("JSON, short", chat(1), end),
     Case("JSON, 100 kB, passthrough", chat(LONG_EXCHANGES, mode="passthrough"), end),
-    Case("SSE, short, first event", chat(1, model="burst"), first),
-    Case("SSE, 100 kB, passthrough, first event", chat(LONG_EXCHANGES, model="burst", mode="passthrough"), first),
+    Case("SSE, short, first event", chat(1, model="first"), first),
+    Case("SSE, 100 kB, passthrough, first event", chat(LONG_EXCHANGES, model="first", mode="passthrough"), first),
+    Case("SSE, short, 53 events at once, the last", chat(1, model="burst"), end),
     Case("JSON, 100 kB, compact, a new question", chat(LONG_EXCHANGES, mode="compact"), end),
 )
 

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import wire
 from benchmarks.wire_client import Connection, post
-from benchmarks.wire_mock import ANSWER, BURST_EVENTS, PACED_EVENTS
+from benchmarks.wire_mock import ANSWER, BURST_EVENTS, FIRST_S, PACED_EVENTS
 from benchmarks.wire_places import bare, isocost, mock
 
 
@@ -16,6 +16,8 @@ async def test_the_mock_is_what_the_client_takes_it_for():
         assert (heard.status, len(heard.pieces)) == (200, 1)
         burst = await connection.ask(post(b'{"model": "burst"}', {}))
         assert 0 < burst.first <= burst.end
+        begun = await connection.ask(post(b'{"model": "first"}', {}))
+        assert begun.first < FIRST_S <= begun.end
         paced = await connection.ask(post(b'{"model": "paced"}', {}))
         assert PACED_EVENTS // 2 < len(paced.pieces) <= PACED_EVENTS + 1
         assert paced.end > 0.9
