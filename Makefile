@@ -9,7 +9,7 @@ SERVE := .venv/.serve-installed
 DEV := .venv/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo lint check test test-all bench bench-peers fix clean
+.PHONY: help setup serve demo lint check test test-all bench bench-peers sdk-tests fix clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,12 +44,16 @@ bench-peers: $(DEV) ## the wire beside LiteLLM's proxy, which goes into a venv o
 	--quiet --disable-pip-version-check "litellm[proxy]==$(LITELLM)"; }
 	$(BIN)/python -m benchmarks.peers --litellm .venv-peers/bin/litellm
 
+sdk-tests: $(DEV) ## the openai SDK's own tests, directly and through the proxy (needs npm)
+	@[ -f .sdk-tests/ready ] || bash benchmarks/sdk_setup.sh .sdk-tests $(PYTHON)
+	$(BIN)/python -m benchmarks.sdk --python .sdk-tests/bin/python --folder .sdk-tests/work
+
 fix: $(DEV) ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## remove .venv, builds and caches; conversations stay
-	rm -rf .venv .venv-peers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .sdk-tests build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps, so that an install runs again only after pyproject.toml changed.

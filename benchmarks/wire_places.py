@@ -113,7 +113,7 @@ async def _healthy(process: asyncio.subprocess.Process, url: str) -> None:
     async with httpx.AsyncClient() as client, asyncio.timeout(START_TIMEOUT_S):
         while process.returncode is None:
             try:
-                if (await client.get(url)).status_code == 200:
+                if (await client.get(url)).status_code < 500:  # a stranger may be refused, but is heard
                     return
             except httpx.HTTPError:
                 await asyncio.sleep(0.1)
