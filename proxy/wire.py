@@ -1,7 +1,11 @@
 """OpenAI JSON <-> ChatRequest. Every field but `messages` stays the client's own bytes, known to us or not.
 
 The body is split, not parsed: top-level fields and messages remain raw JSON, and only messages are decoded. So a
-number keeps its digits, an unknown field its order, and 10,000 messages cost some 20 ms.
+number keeps its digits, an unknown field its order, and what was read with an earlier request costs nothing again.
+
+/v1/responses has its own reading in responses.py. A third shape, /v1/messages (Anthropic's, which vLLM, Ollama and
+llama.cpp serve too), passes through like any path: its place is another `parse` beside these two, to a ChatRequest
+whose `field` is "messages" again, with `system` as a head and tool results told apart from what a user says.
 """
 
 from collections.abc import Mapping, Sequence

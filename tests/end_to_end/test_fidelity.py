@@ -259,3 +259,28 @@ def both(setting, echoing):
 
 def raw_fields(body: bytes) -> dict[str, bytes]:
     return {name: bytes(value) for name, value in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items()}
+
+
+ANTHROPIC_BODY = (
+    b'{"model":"claude-sonnet-4-5", "max_tokens": 64, "system":[{"type":"text","text":"Be brief.",'
+    b'"cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"tool_result",'
+    b'"tool_use_id":"t1","content":"7"}]}],"stream":true}'
+)
+ANTHROPIC_STREAM = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":9}}}\n\n'
+    b'event: ping\ndata: {"type": "ping"}\n\n'
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"7"}}\n\n'
+    b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+)
+
+
+async def test_the_messages_of_anthropic_pass_through_both_ways():
+    headers = {"x-api-key": "sk-ant-1", "anthropic-version": "2023-06-01", "content-type": "application/json"}
+    async with proxied(upstreams.echo()) as pair:
+        arrived = await received(pair, "/v1/messages?beta=true", content=ANTHROPIC_BODY, headers=headers)
+    assert arrived["body"].encode("latin-1") == ANTHROPIC_BODY
+    assert all([name, value] in arrived["headers"] for name, value in headers.items())
+    stream = [(b"content-type", b"text/event-stream")]
+    async with proxied(upstreams.canned(ANTHROPIC_STREAM, headers=stream, cut=7)) as pair:
+        _, _, body = await both_ways(pair, "/v1/messages", content=ANTHROPIC_BODY, headers=headers)
+    assert body == ANTHROPIC_STREAM
