@@ -169,7 +169,7 @@ def filters(logs: Sequence[Log]) -> Iterator[Row]:
         source = meta[0]["source"]
         for number, scores in enumerate(log.scores):
             cut_first = [turn for turn in log.best[number] if meta[turn]["source"] != source]
-            kept = filtered(in_order(scores).tolist(), lambda turn: meta[turn]["source"] != source, BEST)  # noqa: B023
+            kept = list(filtered(in_order(scores).tolist(), lambda t: meta[t]["source"] != source, BEST))  # noqa: B023
             refused.add(1 - len(cut_first) / BEST, fmean(meta[turn]["source"] == source for turn in kept))
             delivered.add(len(cut_first), len(kept))
     yield refused.row("filter by meta", "best ten of the refused source", lambda _, on: on == 0.0)
