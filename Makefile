@@ -28,7 +28,7 @@ lint: $(DEV)
 	$(BIN)/mypy
 
 check: lint ## format, lint, types and the fast tests, in under a minute
-	$(BIN)/pytest -n auto -m "not slow and not soak" $(ARGS)
+	$(BIN)/pytest -n auto -m "not slow and not soak" --hypothesis-profile=quick $(ARGS)
 
 test: $(DEV) ## every test but the soak
 	$(BIN)/pytest -n auto -m "not soak" $(ARGS)
