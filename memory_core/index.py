@@ -26,6 +26,9 @@ DayNumbers = NDArray[np.int32]
 
 _INPUT, _ASKS, _WHEN = 1, 2, 4
 
+_ROWS_MIN = 4
+"""Room at the beginning; it doubles as a conversation grows, and most have few turns."""
+
 _POSTING_BYTES = 32
 _TERM_BYTES = 270
 """What an entry and a term of the postings cost in CPython, measured; for the estimate in `nbytes`."""
@@ -51,13 +54,13 @@ class MemoryIndex:
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
-        self._vectors = np.zeros((64, dimension), np.float32)
-        self._pair_norms = np.zeros(64, np.float32)
-        self._lengths = np.zeros(64, np.float32)
-        self._chars = np.zeros(64, np.int32)
-        self._cues = np.zeros(64, np.uint8)
-        self._speaker_ids = np.zeros(64, np.int32)
-        self._days = np.zeros(64, np.int32)
+        self._vectors = np.zeros((_ROWS_MIN, dimension), np.float32)
+        self._pair_norms = np.zeros(_ROWS_MIN, np.float32)
+        self._lengths = np.zeros(_ROWS_MIN, np.float32)
+        self._chars = np.zeros(_ROWS_MIN, np.int32)
+        self._cues = np.zeros(_ROWS_MIN, np.uint8)
+        self._speaker_ids = np.zeros(_ROWS_MIN, np.int32)
+        self._days = np.zeros(_ROWS_MIN, np.int32)
         self._speakers: dict[str, int] = {}
         self._starts: list[int] = [0]
         self._turn_of: list[int] = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from config.prices import Price
 from proxy.prefix_cache import Outline, PrefixCache, Usage
 
-TURNS_MAX = 400_000
+TURNS_MAX = 100_000
 """Of all prompts that are kept, some 100 bytes each."""
 
 MODELS_MAX = 1_000

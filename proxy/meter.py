@@ -100,7 +100,7 @@ class _Sums:
 class Meter:
     """Measures for one process. `turns_max` bounds what it keeps of all conversations together, some 100 bytes each."""
 
-    def __init__(self, counter: TokenCounter, *, turns_max: int = 400_000) -> None:
+    def __init__(self, counter: TokenCounter, *, turns_max: int = 100_000) -> None:
         self._counter = counter
         self._turns_max = turns_max
         self._kept: OrderedDict[tuple[str, str], _Sums] = OrderedDict()

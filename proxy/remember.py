@@ -148,7 +148,8 @@ class Remember:
     async def read_ahead(self, lineage: Lineage) -> None:
         """Embed what the next call of `learn` will need, so that it finds the vectors in the embedder's cache."""
         hot = self._hot.peek(lineage.conversation)
-        start = max(hot.fold.shared(lineage.digests) if hot else 0, len(lineage.stored))
+        shared = hot.fold.shared(lineage.digests) if hot else 0
+        start = max(shared if shared else await self._logged(lineage), len(lineage.stored))
         turns = own_turns(lineage, start)[:LEARNED_TURNS_MAX]
         known = await self._store.known(lineage.conversation, [turn.digest for turn in turns])
         new = [turn for turn, is_known in zip(turns, known, strict=True) if not is_known]
@@ -179,11 +180,18 @@ class Remember:
                 await self._catch_up.with_head(hot, lineage.conversation)
                 current = continued(as_sent(lineage), hot.heads, hot.fold.digests)
             whole = extended(current, *answer)
-            reached = min(hot.stored, hot.fold.shared(whole.digests))
+            shared = hot.fold.shared(whole.digests)
+            reached = min(hot.stored, shared) if shared else await self._logged(whole)
             turns = min(whole.length, reached + LEARNED_TURNS_MAX)
             if turns == 0 or await self._write(hot, whole, turns, at, answered=len(answer)):
                 return turns == whole.length
         raise StoreError("a conversation was written by others each time that this process tried")
+
+    async def _logged(self, lineage: Lineage) -> int:
+        """How many leading turns are in the log. What is not hot may be: where more conversations are being learned
+        than can stay hot, one that began each step anew would never come further than its first step."""
+        known = await self._store.known(lineage.conversation, lineage.digests)
+        return next((place for place, is_known in enumerate(known) if not is_known), len(known))
 
     async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: int) -> bool:
         """Bring the log to the first `until` turns of the lineage; False if someone else moved its head."""

@@ -114,7 +114,7 @@ def encoding_from(name: str, packed: bytes) -> tiktoken.Encoding:
 class TokenCounter:
     """Counts for one process. `encodings` maps model patterns (fnmatch) to encoding names; the first match wins."""
 
-    def __init__(self, encodings: Mapping[str, str], *, cached_max: int = 200_000) -> None:
+    def __init__(self, encodings: Mapping[str, str], *, cached_max: int = 100_000) -> None:
         self._encodings = encodings
         self._cached_max = cached_max
         self._counts: OrderedDict[tuple[str, bytes], int] = OrderedDict()

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_core.stores import open_store
+from proxy.remember import LEARNED_TURNS_MAX
 from tests.support.embedders import GatedEmbedder
 from tests.support.messages import chat, said, traced
 from tests.support.remembering import QUESTION, TALK, learn, recalled, recollect, remembering, same
@@ -94,3 +95,13 @@ async def test_eviction_keeps_the_answers_right(store):
         for lineage in lineages:
             assert same(await recollect(small, lineage), await recollect(large, lineage))
     assert {text for call in embedder.calls for text in call} == {QUESTION}
+
+
+async def test_what_cannot_stay_hot_between_its_steps_is_learned_in_as_many(store):
+    remember = remembering(store, cache_bytes_max=1)  # only one conversation stays: each step begins without its own
+    both = [traced(chat(*(f"{name} {turn}" for turn in range(3 * LEARNED_TURNS_MAX)))) for name in ("one", "other")]
+    for step in range(3):
+        for lineage in both:
+            assert await remember.learn(lineage, (), 1.0) is (step == 2)
+    for lineage in both:
+        assert all(await store.known(lineage.conversation, lineage.digests))
