@@ -2,9 +2,9 @@
 
     python -m benchmarks.soak [--requests 20000] [--aborted 5000]
 
-Clients begin and leave conversations, each resending what was said; then streams are left after their first event. The
-proxy has small caches (SMALL), so that the warm-up, half of the same again, fills what is bounded: what grows after it
-is no cache. Memory is read when the learner rests.
+Clients hold conversations, each resending what was said, and when they are through their three, they hold these again;
+then streams are left after their first event. So the warm-up, half of the same again, has seen every conversation: what
+grows after it is no cache that fills. Memory is read when the learner rests.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from benchmarks.wire_mock import ANSWER, BURST_EVENTS
 from benchmarks.wire_places import OTHER_CORE, Place, isocost, mock, pin
 
 CLIENTS, LEAVERS, WARM_UP_MIN = 32, 64, 500
-SMALL = {"memory_cache_mib": 16, "embed_cache_mib": 8, "learner_queue": 128}
+CONVERSATIONS = 3
 GROWTH_MB_MAX = 10.0
 SETTLE_S, ANSWER_S_MAX = 10.0, 120.0
 SPOKEN = {
@@ -117,10 +117,10 @@ def conversation(name: str, kind: Kind) -> Iterator[bytes]:
 
 def client(number: int) -> Iterator[bytes]:
     """One conversation after the other, without end."""
-    draw = Random(number)
+    kinds = Random(number).choices((SHORT, STREAMED, LONG, COMPACT), (24, 8, 2, 1), k=CONVERSATIONS)
     for begun in count():
-        kind = draw.choices((SHORT, STREAMED, LONG, COMPACT), (24, 8, 2, 1))[0]
-        yield from conversation(f"client {number}-{begun}", kind)
+        place = begun % CONVERSATIONS
+        yield from conversation(f"client {number}-{place}", kinds[place])
 
 
 async def measure(requests: int, aborted: int, settle_s: float = SETTLE_S) -> Soak:
@@ -128,7 +128,7 @@ async def measure(requests: int, aborted: int, settle_s: float = SETTLE_S) -> So
     pin((OTHER_CORE,))
     clients = [client(number) for number in range(CLIENTS)]
     streams = (next(conversation(f"the hurried {number % 200}", HURRIED)) for number in range(aborted))
-    async with mock() as upstream, isocost(upstream.port, **SMALL) as proxy:
+    async with mock() as upstream, isocost(upstream.port) as proxy:
         soak = Soak(proxy)
         await soak.note("at the start", 0.0)
         await asyncio.gather(*(soak.ask(islice(each, max(WARM_UP_MIN, requests // 2) // CLIENTS)) for each in clients))

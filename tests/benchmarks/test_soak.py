@@ -10,7 +10,7 @@ from benchmarks.wire_places import Place, isocost, mock
 
 @pytest.mark.slow
 async def test_a_small_soak_runs_to_its_end():
-    done = await soak.measure(requests=64, aborted=16, fill=8, settle_s=0.1)
+    done = await soak.measure(requests=64, aborted=16, settle_s=0.1)
     assert [when for when, _, _ in done.read] == [
         "at the start",
         "after the warm-up",
