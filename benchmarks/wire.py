@@ -73,7 +73,7 @@ CASES = (
     Case("SSE, short, first event", chat(1, model="first"), first),
     Case("SSE, 100 kB, passthrough, first event", chat(LONG_EXCHANGES, model="first", mode="passthrough"), first),
     Case("SSE, short, 53 events at once, the last", chat(1, model="burst"), end),
-    Case("JSON, 100 kB, compact, a new question", chat(LONG_EXCHANGES, mode="compact"), end),
+    Case("JSON, 100 kB, compact, a new question", chat(LONG_EXCHANGES, mode="compact", name="Compact: "), end),
 )
 
 
