@@ -17,8 +17,8 @@ _ALLOCATED_MAX = 20_000
 
 
 _SWITCH_S = 0.0005
-"""Python's own 5 ms is what an event may wait for the learner's thread: with 256 streams and a backlog to learn the first
-event came after 126 to 200 ms instead of 5 to 13."""
+"""Python's own 5 ms is what an event may wait for the learner's thread: with 256 streams and a backlog to learn the
+first event came after 126 to 200 ms instead of 5 to 13."""
 
 
 def share_one_arena() -> None:
