@@ -99,6 +99,7 @@ class ChatPipeline:
         at = self._clock()
         work = self._composer.begin(request, options, at) if request.messages else None
         leaves = work is None or self._composer.leaves(request, options)
+        # what leaves as it came waits for nothing: memory reads along while the upstream is at work
         made = Composition(body) if work is None or leaves else await self._composer.finish(work)
         overhead_s = time.perf_counter() - started
         self._metrics.overhead.observe(overhead_s)
@@ -122,7 +123,7 @@ class ChatPipeline:
             return error
 
     async def _read_along(self, work: Work, answer: httpx.Response | ProxyError) -> Composition:
-        """What memory made of a request while the upstream was at work on it."""
+        """What memory made of a request meanwhile; who hangs up now ends the upstream's answer."""
         try:
             return await self._composer.finish(work)
         except asyncio.CancelledError:
