@@ -3,6 +3,7 @@ for twenty is done for twenty. Who is in a hurry is not waited with."""
 
 import asyncio
 from contextlib import suppress
+from math import inf
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -11,18 +12,23 @@ LINGER_S = 0.05
 
 
 class Backlog(Generic[T]):
-    """Of one event loop."""
+    """Of one event loop. At most so many wait, and no more than `weight_max` of them together, but for the first."""
 
-    def __init__(self, most: int) -> None:
-        self._queue: asyncio.Queue[T] = asyncio.Queue(most)
+    def __init__(self, most: int, *, weight_max: float = inf) -> None:
+        self._queue: asyncio.Queue[tuple[T, int]] = asyncio.Queue(most)
+        self._weight_max = weight_max
+        self._weight = 0
         self._hurry = asyncio.Event()
 
     def __len__(self) -> int:
         return self._queue.qsize()
 
-    def put(self, item: T, *, urgent: bool = False) -> None:
+    def put(self, item: T, *, weight: int = 0, urgent: bool = False) -> None:
         """Raises asyncio.QueueFull."""
-        self._queue.put_nowait(item)
+        if weight and self._weight and self._weight + weight > self._weight_max:
+            raise asyncio.QueueFull
+        self._queue.put_nowait((item, weight))
+        self._weight += weight
         if urgent:
             self._hurry.set()
 
@@ -35,9 +41,10 @@ class Backlog(Generic[T]):
         self._hurry.clear()
         while len(taken) < most and not self._queue.empty():
             taken.append(self._queue.get_nowait())
+        self._weight -= sum(weight for _, weight in taken)
         if not self._queue.empty():
             self._hurry.set()  # as many wait as can be taken: no reason to linger
-        return taken
+        return [item for item, _ in taken]
 
     def done(self, count: int) -> None:
         """So many that were taken need no more work."""

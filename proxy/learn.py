@@ -31,9 +31,11 @@ LEARNING_ERRORS = (StoreError, StateCorruptionError, MismatchError, EmbedderErro
 TOGETHER_MAX = 64
 """Exchanges that are taken at once."""
 
+WAITING_TOKENS_MAX = 4_000_000
+"""Of the transcripts that wait: some 16 MB of text."""
+
 ROWS_MAX = 4_096
 """Rows that wait to be written; the store is far behind when there are so many."""
-
 ROWS_TOGETHER_MAX = 512
 
 _KNOWN_MAX = 10_000
@@ -43,7 +45,7 @@ _KNOWN_MAX = 10_000
 class Exchange:
     """What a request leaves behind: its transcript (None if only the row counts), the answer's turns, the ledger row.
 
-    `tenant` (hexadecimal) is whose totals the row adds to.
+    `tenant` (hexadecimal) is whose totals the row adds to, `tokens` what of it waits in memory.
     """
 
     conversation: str
@@ -51,6 +53,7 @@ class Exchange:
     answer: tuple[Message, ...]
     row: Row
     tenant: str = ""
+    tokens: int = 0
 
     @property
     def is_urgent(self) -> bool:
@@ -114,7 +117,7 @@ class Learner:
         self._runs = runs
         self._store = store
         self._metrics = metrics
-        self._queue: Backlog[_Waiting] = Backlog(queue_max)
+        self._queue: Backlog[_Waiting] = Backlog(queue_max, weight_max=WAITING_TOKENS_MAX)
         metrics.learner_queue.set_function(lambda: len(self._queue))
         self._newest: dict[str, _Waiting] = {}
         self._rows: Backlog[_Unwritten] = Backlog(ROWS_MAX)
@@ -146,7 +149,7 @@ class Learner:
             return
         waiting = _Waiting(exchange, whole, [outcome])
         try:
-            self._queue.put(waiting, urgent=exchange.is_urgent)
+            self._queue.put(waiting, weight=exchange.tokens, urgent=exchange.is_urgent)
             self._newest[exchange.conversation] = waiting
             self._unlearned += 1
             self._is_full = False
@@ -221,7 +224,7 @@ class Learner:
         outcome: bool | None = None
         while outcome is None:
             try:
-                self._queue.put(waiting)
+                self._queue.put(waiting, weight=waiting.exchange.tokens)
             except asyncio.QueueFull:
                 outcome = await self._learn(waiting)
             else:

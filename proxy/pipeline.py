@@ -161,7 +161,8 @@ class ChatPipeline:
         said = reported(collector.usage if collector is not None else {})
         row = self._row(outcome, status, said)
         learned = made.lineage if status < 400 else None
-        return self._learner.offer(Exchange(made.lineage.conversation, learned, answer, row, made.tenant))
+        waits = 0 if made.lineage.is_only_ours else made.full_tokens  # who sends only what is new holds next to nothing
+        return self._learner.offer(Exchange(made.lineage.conversation, learned, answer, row, made.tenant, waits))
 
     def _row(self, outcome: Outcome, status: int, said: Reported) -> Row:
         """The ledger's row; what an upstream refused costs nothing."""
