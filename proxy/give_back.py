@@ -13,7 +13,7 @@ _M_ARENA_MAX = -8
 """mallopt(3)."""
 
 _ALLOCATED_MAX = 20_000
-"""Objects made since the last look for cycles. Python's own 700 is one or two requests: a fifteenth of their time."""
+"""Objects made since the last look for cycles. Python's own 700 is one or two requests: a twentieth of their time."""
 
 
 _SWITCH_S = 0.0005
