@@ -31,10 +31,14 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
 def digest_of(*parts: bytes) -> bytes:
     """blake2b-128 over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ."""
-    prefixed = b"".join([piece for part in parts for piece in (len(part).to_bytes(8, "little"), part)])
-    return hashlib.blake2b(prefixed, digest_size=DIGEST_BYTES).digest()
+    hashed = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        hashed.update(len(part).to_bytes(8, "little"))
+        hashed.update(part)
+    return hashed.digest()
 
 
+@lru_cache(maxsize=1_024)
 def root_digest(tenant: bytes, conversation: str = "") -> bytes:
     """Where a chain starts: the tenant, and the explicit conversation id if the client gave one."""
     return digest_of(b"isocost root", tenant, conversation.encode("utf-8", "surrogatepass"))

@@ -7,6 +7,8 @@ than. A running factor for each model corrects our token counts to those that it
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+import msgspec
+
 from config.prices import Price
 from proxy.prefix_cache import Outline, PrefixCache, Usage
 
@@ -23,8 +25,7 @@ FORGETS = 0.98
 NOTHING = Usage(0, 0, 0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(msgspec.Struct, frozen=True):
     """`sent`: what was sent. `rival`: the client's own prompt. `planned`: what would have been sent in its stead.
 
     Prices are in fresh input tokens.
@@ -36,8 +37,7 @@ class Bill:
     factor: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Prompts:
+class Prompts(msgspec.Struct, frozen=True):
     """What was sent, what the client would have sent, and what would have been sent in shadow, if anything."""
 
     sent: Outline

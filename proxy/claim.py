@@ -34,5 +34,6 @@ class Claim:
 
     async def tenant(self, credential: str) -> bytes:
         """The tenant of a credential; raises as `confirm`."""
-        await self.confirm()
+        if not self._key:
+            await self.confirm()
         return tenant_of(self._key, credential)

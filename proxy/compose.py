@@ -6,8 +6,11 @@ client's bytes go upstream unchanged and the composition says why.
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from config.prices import Price
 from embedders import EmbedderError
@@ -39,8 +42,7 @@ class CatchingUpError(Exception):
     """Memory is still reading this conversation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Composition:
+class Composition(msgspec.Struct, frozen=True):
     """What goes upstream, and what is said of it. Token counts are 0 where memory failed before counting.
 
     `share` as in sampling.py, `planned` is the compact prompt that did not go; `prompts` and `price` are for the bill.

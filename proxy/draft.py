@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from config.prices import Price
 from memory_core.stores import StoreError
 from memory_core.transcript import digest_of
@@ -42,8 +44,7 @@ class Draft:
     recalled: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """A request, where it stands, and on which terms: all that drafting it needs. `at` is in unix seconds."""
 
     request: ChatRequest
@@ -184,7 +185,7 @@ class Drafter:
         recall = assemble.render_recall(found.quotes(left), left, lambda text: self._count(case, text), found.sought)
         recalled = self._count(case, recall.text)
         measured = case.measured
-        outline = replace(
+        outline = msgspec.structs.replace(
             case.full,
             head=(*measured.head, Part(digest_of(epoch.block.encode()), epoch.block_tokens)),
             first=layout.cut,

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from embedders import LATER, EmbedderError
 from memory_core.codec import MismatchError, StateCorruptionError
 from memory_core.stores import LedgerEntry, Store, StoreError
@@ -41,8 +43,7 @@ ROWS_TOGETHER_MAX = 512
 _KNOWN_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True):
     """What a request leaves behind: its transcript (None if only the row counts), the answer's turns, the ledger row.
 
     `tenant` (hexadecimal) is whose totals the row adds to, `tokens` what of it waits in memory.
@@ -79,8 +80,7 @@ class _Outcome:
             self.future.set_result(self._good)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unwritten:
+class _Unwritten(msgspec.Struct, frozen=True):
     """A row that waits. No more of the exchange: rows may wait for long, and answers are large."""
 
     conversation: str

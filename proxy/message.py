@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -37,8 +36,7 @@ MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are no JSON to it: wrong syntax, wrong UTF-8, nested too deeply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message: the client's bytes, and what memory makes of them.
 
     `text` is what can be read in it, `attachments` counts the parts that cannot (images, audio, files);

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from memory_core.transcript import common_prefix, digest_of
 from proxy.lineage import Lineage
 from proxy.prefix_cache import Part
@@ -23,8 +25,7 @@ _HEAD_FIELDS = ("tools", "instructions")
 """Fields beside the messages that stand in the prompt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True):
     """A transcript of `length` turns. The lists may go on beyond it.
 
     `begins[i]` is how many tokens stand before turn i, `users` and `replies` are the places of users' and assistants'

@@ -15,9 +15,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import httpx
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from proxy import responses
@@ -41,8 +41,7 @@ HISTORIES_BYTES_MAX = 8 * 2**20
 """Of request bodies whose messages are kept as they were read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What is known of a request once its body is composed."""
 
     composition: Composition

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -120,8 +121,7 @@ class Part(NamedTuple):
 NO_RECALL = Part(b"", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(msgspec.Struct, frozen=True):
     """A prompt in brief: `head` parts, the turns `first` to `length` of a transcript, with `recall` after turn `asked`.
 
     `digests` and `begins` are the transcript's, as in lineage.py and meter.py.

@@ -5,9 +5,10 @@ like the cache's own time to live, which no provider promises.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
+
+import msgspec
 
 from memory_core.stores import Store
 from proxy.ledger import decode_row
@@ -36,8 +37,7 @@ class Layout(NamedTuple):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True):
     """What stands before the turns (`head`, a digest) and with the first of them (`front`) in the newest request.
 
     `heads` and `fronts` count how often in a row these changed; `layouts` are the latest, newest last.

@@ -6,7 +6,7 @@ for. Closing the upstream's response then ends the generation there.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -82,9 +82,10 @@ async def relay(
     """
     try:
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        is_stream = header(headers, b"content-type").startswith(b"text/event-stream")
+        is_stream = header(headers, b"content-type").lower().startswith(b"text/event-stream")
         held = tail = b""
-        async for chunk in _chunks(response.stream):
+        pieces = _pieces(response.stream)
+        while (chunk := await _next(pieces)) is not None:
             if held:
                 await send({"type": "http.response.body", "body": held, "more_body": True})
             read_along(chunk)
@@ -103,12 +104,15 @@ def _may_end(heard: bytes) -> bool:
     return _LAST[0] in heard or (b"response." in heard and any(mark in heard for mark in _LAST))
 
 
-async def _chunks(stream: object) -> AsyncIterable[bytes]:
+def _pieces(stream: object) -> AsyncIterator[bytes]:
     if not isinstance(stream, httpx.AsyncByteStream):
         raise UpstreamError("the upstream's answer cannot be read")
+    return aiter(stream)
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
     try:
-        async for chunk in stream:
-            yield chunk
+        return await anext(pieces, None)
     except (httpx.HTTPError, OSError) as error:
         raise UpstreamError("the upstream broke off its answer") from error
 

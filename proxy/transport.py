@@ -5,8 +5,9 @@ token at 256 streams where this costs some 7); and httpx-aiohttp, which joins re
 URL anew.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from typing import Self
 
 import aiohttp
 import httpx
@@ -49,15 +50,17 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One request. Raises httpx.ConnectError, ConnectTimeout, ReadTimeout, ReadError, RemoteProtocolError."""
-        with _translated():
+        try:
             answer = await self._session.request(
                 request.method,
                 exact_url(request.url, request.extensions.get("target", request.url.raw_path)),
                 headers=[(name.decode("latin-1"), _text(value)) for name, value in request.headers.raw],
                 data=_body(request),
                 allow_redirects=False,
-                timeout=ClientTimeout(total=None, sock_connect=request.extensions.get("timeout", {}).get("connect")),
+                timeout=_timeout(request.extensions.get("timeout", {}).get("connect")),
             )
+        except Exception as error:
+            raise _translated(error) from error
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Answer(answer), request=request)
 
     async def aclose(self) -> None:
@@ -66,21 +69,29 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Answer(httpx.AsyncByteStream):
-    """The body as it comes, in the pieces in which it came."""
+    """The body as it comes, in the pieces in which it came. Its own iterator: a generator costs as much as a piece."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
+        self._broken: Exception | None = None
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._broken is not None:
+            raise self._broken
         content = self._answer.content
-        with _translated():
-            try:
-                while piece := await content.readany():
-                    yield piece
-            except aiohttp.ClientError:
-                if left := _unread(content):
-                    yield left
-                raise
+        try:
+            piece = await content.readany()
+        except Exception as error:
+            self._broken = _translated(error)
+            piece = _unread(content) if isinstance(error, aiohttp.ClientError) else b""
+            if not piece:
+                raise self._broken from error
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
     async def aclose(self) -> None:
         """Back into the pool if it was read to its end; else the connection is closed, which ends the generation."""
@@ -113,13 +124,14 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """aiohttp's errors as httpx's, without the URL that some of them quote."""
-    try:
-        yield
-    except Exception as error:
-        for theirs, ours in _ERRORS:
-            if isinstance(error, theirs):
-                raise ours(type(error).__name__) from error
-        raise
+@lru_cache(maxsize=64)
+def _timeout(connect_s: float | None) -> ClientTimeout:
+    return ClientTimeout(total=None, sock_connect=connect_s)
+
+
+def _translated(error: Exception) -> Exception:
+    """aiohttp's errors as httpx's, without the URL that some of them quote; any other as it is."""
+    for theirs, ours in _ERRORS:
+        if isinstance(error, theirs):
+            return ours(type(error).__name__)
+    return error

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote_from_bytes
 
 import httpx
@@ -27,8 +27,10 @@ HOP_BY_HOP = frozenset(
 
 _OURS = b"x-isocost-"
 
-_REPLACED = (b"host", b"content-length", b"expect")
+_REPLACED = frozenset((b"host", b"content-length", b"expect"))
 """Ours to say. An expectation was met when the body came to us; to hold it back again can wait for ever."""
+
+_NOT_TOLD = HOP_BY_HOP | _REPLACED
 
 _CREDENTIALS = (b"authorization", b"api-key", b"x-api-key", b"cookie")
 
@@ -58,15 +60,13 @@ class Target:
     def told(self, headers: Headers) -> Headers:
         """A client's headers as they go on: less the hop-by-hop ones and ours, with the credential that is to be."""
         own = [*self.headers]
-        kept = [
-            (name, value) for name, value in end_to_end(headers) if name not in _REPLACED and not name.startswith(_OURS)
-        ]
+        kept = [(name, value) for name, value in _without(headers, _NOT_TOLD) if not name.startswith(_OURS)]
         if self.replaces:
             kept = without_credentials(kept)
         if self.key and not any(name == b"authorization" for name, _ in kept):
             own.append((b"authorization", b"Bearer " + self.key.encode()))
         names = {name for name, _ in own}
-        return [(name, value) for name, value in kept if name not in names] + own
+        return [(name, value) for name, value in kept if name not in names] + own if own else kept
 
     @cached_property
     def url(self) -> httpx.URL:
@@ -181,7 +181,8 @@ class _Timed(httpx.AsyncByteStream):
     """A body whose next piece must come within `idle_s`, and all of which until `until` (the loop's time).
 
     One timer watches all its pieces, looking whether one has been waited for too long: an asyncio.timeout for each
-    would cost more than the piece itself. While the reader is busy, with a slow client say, nothing runs out.
+    would cost more than the piece itself. While the reader is busy, with a slow client say, nothing runs out. To be
+    read by one task, and closed; its own iterator, as in transport.py.
     """
 
     def __init__(self, stream: httpx.AsyncByteStream, idle_s: float, until: float) -> None:
@@ -190,43 +191,51 @@ class _Timed(httpx.AsyncByteStream):
         self._until = until
         self._waits_since = inf
         self._late = False
+        self._watch: asyncio.TimerHandle | None = None
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        pieces = aiter(self._stream)
-        self._watch = loop.call_at(min(loop.time() + self._idle_s, self._until), self._look, task)
+    def __aiter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._loop, self._task = loop, asyncio.current_task()
+        self._pieces = aiter(self._stream)
+        self._watch = loop.call_at(min(loop.time() + self._idle_s, self._until), self._look)
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._waits_since = self._loop.time()
+        if self._waits_since > self._until:
+            raise httpx.ReadTimeout("the answer takes too long")
         try:
-            while True:
-                self._waits_since = loop.time()
-                if self._waits_since > self._until:
-                    raise httpx.ReadTimeout("the answer takes too long")
-                try:
-                    piece = await anext(pieces, None)
-                except asyncio.CancelledError:
-                    if not self._late or task is None or task.uncancel() > 0:  # it was someone else
-                        raise
-                    raise httpx.ReadTimeout("the answer stopped") from None
-                self._waits_since = inf
-                if piece is None:
-                    return
-                yield piece
-        finally:
+            piece = await anext(self._pieces)
+        except BaseException as error:  # its end, too
+            self._stop_watching()
+            if not isinstance(error, asyncio.CancelledError) or not self._was_late():
+                raise
+            raise httpx.ReadTimeout("the answer stopped") from None
+        self._waits_since = inf
+        return piece
+
+    def _was_late(self) -> bool:
+        """It was our watch alone that cancelled the wait."""
+        return self._late and self._task is not None and self._task.uncancel() == 0
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
             self._watch.cancel()
 
-    def _look(self, task: "asyncio.Task[object] | None") -> None:
+    def _look(self) -> None:
         """Ends the wait, or looks again when it could be too long."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         waits = self._waits_since < inf
-        if waits and task is not None and now >= min(self._waits_since + self._idle_s, self._until):
+        if waits and self._task is not None and now >= min(self._waits_since + self._idle_s, self._until):
             self._late = True
-            task.cancel()
+            self._task.cancel()
         else:
             later = self._waits_since + self._idle_s if waits else now + self._idle_s
-            self._watch = loop.call_at(min(later, self._until) if now < self._until else later, self._look, task)
+            self._watch = self._loop.call_at(min(later, self._until) if now < self._until else later, self._look)
 
     async def aclose(self) -> None:
         """Close the upstream's."""
+        self._stop_watching()
         await self._stream.aclose()
 
 
@@ -274,6 +283,12 @@ def without_credentials(headers: Headers) -> Headers:
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Headers without the hop-by-hop ones and those that Connection names; names in lower case, order kept."""
-    listed = [(name.lower(), value) for name, value in headers]
-    named = {token.strip().lower() for name, value in listed if name == b"connection" for token in value.split(b",")}
-    return [(name, value) for name, value in listed if name not in HOP_BY_HOP and name not in named]
+    return _without([(name.lower(), value) for name, value in headers], HOP_BY_HOP)
+
+
+def _without(headers: Headers, names: frozenset[bytes]) -> Headers:
+    """Headers, their names in lower case, without these and those that Connection names."""
+    for name, value in headers:
+        if name == b"connection":
+            names |= {token.strip().lower() for token in value.split(b",")}
+    return [(name, value) for name, value in headers if name not in names]

@@ -9,7 +9,6 @@ whose `field` is "messages" again, with `system` as a head and tool results told
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -22,8 +21,7 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True):
     """A request as it came: `body` whole, `fields` raw by name, `history` read from the one named `field`."""
 
     body: bytes

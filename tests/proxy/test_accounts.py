@@ -1,10 +1,9 @@
 """Ours beside the rival's, and how far our counts are from the upstream's."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from config.prices import Price
 from memory_core.transcript import chain

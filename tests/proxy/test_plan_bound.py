@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,7 +100,7 @@ def play(turns: Turns, price: Price, budget: Budget, head: int, mode: str = "aut
             standing = Standing(layout.cut, layout.epoch, BLOCK)
         full = Outline(measured.head, digests, begins, 0, layout.asked, length)
         block, recall = Part(b"block%d" % layout.epoch, BLOCK), Part(b"recall%d" % layout.asked, RECALL)
-        compact = replace(full, head=(*full.head, block), first=layout.cut, recall=recall)
+        compact = msgspec.structs.replace(full, head=(*full.head, block), first=layout.cut, recall=recall)
         sent = compact if layout.is_compact else full
         overpaid += ours.send(sent, price, at).price - theirs.send(full, price, at).price
         yield Sent(layout, measured.full, rewrite, overpaid)

@@ -1,11 +1,11 @@
 """One fingerprint for the same words, however they are written and whoever sends them back."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proxy.grammar import fault
 from proxy.message import as_resent, read_message
