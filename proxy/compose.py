@@ -72,11 +72,13 @@ class Composition(msgspec.Struct, frozen=True):
 class Work:
     """Memory at work on a request: waited for `until` (the loop's time), `unchanged` goes where it fails or is late.
 
-    No task: too many are under way.
+    `leaves`: the body is sure to go as it came, whatever memory says, and need not wait for it. No task: too many are
+    under way.
     """
 
     unchanged: Composition
     until: float
+    leaves: bool
     task: "asyncio.Task[Composition] | None" = None
 
 
@@ -125,7 +127,8 @@ class Composer:
         """Memory goes to work on a request, which need not wait: `finish` gives what comes of it."""
         mode = self._mode if options.mode is None else options.mode
         timeout_s = self._compact_timeout_s if mode == "compact" else self._memory_timeout_s
-        work = Work(Composition(request.body), asyncio.get_running_loop().time() + timeout_s)
+        until = asyncio.get_running_loop().time() + timeout_s
+        work = Work(Composition(request.body), until, self._leaves(request, options, mode))
         if len(self._pending) < PENDING_MAX:
             work.task = asyncio.create_task(self._composed(work, request, options, mode, at))
             self._pending.add(work.task)
@@ -142,12 +145,8 @@ class Composer:
             self._log_once(reason, error)
             return replace(work.unchanged, error=reason)
 
-    def leaves(self, request: ChatRequest, options: Options) -> bool:
-        """The body is sure to go as it came, whatever memory says: it need not wait for it.
-
-        A transcript of no more bytes than a window has tokens is never cut.
-        """
-        mode = self._mode if options.mode is None else options.mode
+    def _leaves(self, request: ChatRequest, options: Options, mode: str) -> bool:
+        """A transcript of no more bytes than a window has tokens is never cut."""
         is_short = options.context_tokens is None and len(request.body) <= self._budget.window_tokens
         return not options.conversation and (mode == "passthrough" or (mode == "auto" and is_short))
 
@@ -188,6 +187,8 @@ class Composer:
             task.exception()
 
     async def _composed(self, work: Work, request: ChatRequest, options: Options, mode: str, at: float) -> Composition:
+        if work.leaves:  # first: before Python 3.12 aiohttp writes a body in a task, which begins after this one
+            await asyncio.sleep(0)
         tenant = await self._claim.tenant(options.credential)
         with self._metrics.stage("trace"):
             history, identity = request.history, identity_of(options.conversation, request.fields)

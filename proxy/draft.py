@@ -149,9 +149,9 @@ class Drafter:
     def _noted(self, case: Case, key: Key) -> Sent:
         """How the request begins, and what it continues."""
         lineage, measured = case.lineage, case.measured
-        head = digest_of(*(part.digest for part in measured.head))
+        head = digest_of(*[part.digest for part in measured.head]) if measured.head else b""
         first = lineage.digests[measured.seen_from] if measured.length > measured.seen_from else b""
-        return self._recent.noted(key, head, digest_of(head, first))
+        return self._recent.noted(key, head, head + first)
 
     async def _begin(self, case: Case, lane: bytes, epoch: Epoch) -> Epoch:
         """The epoch that stands; where it cannot be written, this one for this request if compact was asked for, since

@@ -111,12 +111,11 @@ class Meter:
         """The request's transcript in the tokens of its model."""
         key = (lineage.conversation, self._counter.encoding(request.model))
         head = await self._head(request, lineage)
-        sums = _Sums()
         for _ in range(_RACES_MAX):  # another request of this conversation may come in between while texts are counted
-            first = common_prefix(self._sums(key).digests, lineage.digests)
+            first = self._shared(key, lineage)
             counts = await self._counts(request, lineage, first)
-            sums = self._sums(key)
-            if (shared := common_prefix(sums.digests, lineage.digests)) >= first:
+            if (shared := self._shared(key, lineage)) >= first:
+                sums = self._kept.get(key) or _Sums()
                 if shared < lineage.length:
                     sums = self._grown(key, sums.first(shared), lineage, counts[shared - first :])
                 break
@@ -142,8 +141,10 @@ class Meter:
         before = [Part(digest_of(b"tools", raw), await self._counter.payload(raw, request.model)) for raw in fields]
         return (*before, *parts)
 
-    def _sums(self, key: tuple[str, str]) -> _Sums:
-        return self._kept.get(key) or _Sums()
+    def _shared(self, key: tuple[str, str], lineage: Lineage) -> int:
+        """How many of these turns are kept."""
+        kept = self._kept.get(key)
+        return common_prefix(kept.digests, lineage.digests) if kept is not None else 0
 
     def _grown(self, key: tuple[str, str], sums: _Sums, lineage: Lineage, counts: Sequence[int]) -> _Sums:
         before = self._kept.get(key)

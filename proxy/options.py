@@ -22,8 +22,8 @@ class Options:
 
 def read_options(headers: Iterable[tuple[bytes, bytes]]) -> Options:
     """Options from raw headers (names in lower case); raises BadRequestError that names the header."""
-    found = {name: value.decode("latin-1").strip() for name, value in headers}
-    conversation = found.get(b"x-isocost-conversation", "")
+    found = dict(headers)
+    conversation = _value(found, b"x-isocost-conversation") or ""
     if len(conversation) > CONVERSATION_CHARS_MAX:
         raise _refused("x-isocost-conversation", f"longer than {CONVERSATION_CHARS_MAX} characters")
     return Options(conversation, _mode(found), _context_tokens(found), _credential(found))
@@ -31,22 +31,28 @@ def read_options(headers: Iterable[tuple[bytes, bytes]]) -> Options:
 
 def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Who asks: what the client proves itself with, "" if with nothing."""
-    return _credential({name.lower(): value.decode("latin-1").strip() for name, value in headers})
+    return _credential(dict(headers))
 
 
-def _credential(found: dict[bytes, str]) -> str:
-    return next((found[name] for name in (b"authorization", b"api-key", b"x-api-key") if found.get(name)), "")
+def _credential(found: dict[bytes, bytes]) -> str:
+    said = (_value(found, name) for name in (b"authorization", b"api-key", b"x-api-key"))
+    return next(filter(None, said), "")
 
 
-def _mode(found: dict[bytes, str]) -> str | None:
-    mode = found.get(b"x-isocost-mode")
+def _value(found: dict[bytes, bytes], name: bytes) -> str | None:
+    value = found.get(name)
+    return None if value is None else value.decode("latin-1").strip()
+
+
+def _mode(found: dict[bytes, bytes]) -> str | None:
+    mode = _value(found, b"x-isocost-mode")
     if mode is not None and mode not in MODES:
         raise _refused("x-isocost-mode", f"must be one of {', '.join(MODES)}")
     return mode
 
 
-def _context_tokens(found: dict[bytes, str]) -> int | None:
-    value = found.get(b"x-isocost-context-tokens")
+def _context_tokens(found: dict[bytes, bytes]) -> int | None:
+    value = _value(found, b"x-isocost-context-tokens")
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 10) or int(value) > CONTEXT_TOKENS_MAX:

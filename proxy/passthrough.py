@@ -44,7 +44,7 @@ class Passthrough:
             return
 
     async def _forward(self, scope: Scope, upload: "_Upload", send: Send) -> None:
-        headers = [(name.lower(), value) for name, value in scope["headers"]]
+        headers: Headers = [*scope["headers"]]
         body: bytes | AsyncIterator[bytes] = upload.parts() if _has_body(headers) else b""
         if not body:
             upload.ended.set()

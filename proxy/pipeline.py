@@ -90,20 +90,19 @@ class ChatPipeline:
 
     async def _answer(self, scope: Scope, body: bytes, send: Send) -> None:
         started = time.perf_counter()
-        headers = [(name.lower(), value) for name, value in scope["headers"]]
+        headers: Headers = [*scope["headers"]]
         with self._metrics.stage("parse"):
             request = parsed(scope["path"], body, self._histories)
             options = read_options(headers)
             upstream = self._routes.upstream(request.model)
         at = self._clock()
         work = self._composer.begin(request, options, at) if request.messages else None
-        leaves = work is None or self._composer.leaves(request, options)
         # what leaves as it came waits for nothing: memory reads along while the upstream is at work
-        made = Composition(body) if work is None or leaves else await self._composer.finish(work)
+        made = Composition(body) if work is None or work.leaves else await self._composer.finish(work)
         overhead_s = time.perf_counter() - started
         self._metrics.overhead.observe(overhead_s)
         answer = await self._asked(upstream, scope, _heard(headers, made), made.body)
-        if work is not None and leaves:
+        if work is not None and work.leaves:
             made = await self._read_along(work, answer)
         outcome = Outcome(made, request.model, overhead_s, at)
         if isinstance(answer, ProxyError):
@@ -247,15 +246,18 @@ def written(outcome: Outcome, status: int, said: Reported) -> Row:
 def report(outcome: Outcome) -> Headers:
     """Our response headers."""
     made = outcome.composition
-    values = {"mode": made.mode, "overhead-ms": f"{outcome.overhead_s * 1000:.2f}"}
+    said = [(b"x-isocost-mode", made.mode.encode()), (b"x-isocost-overhead-ms", b"%.2f" % (outcome.overhead_s * 1000))]
     if made.lineage is not None:
-        values |= {"conversation": made.lineage.conversation, "turn": str(made.lineage.length)}
+        said.append((b"x-isocost-conversation", made.lineage.conversation.encode()))
+        said.append((b"x-isocost-turn", b"%d" % made.lineage.length))
     if made.full_tokens:
-        values |= {"epoch": str(made.epoch), "phase": made.phase}
-        values |= {"full-tokens": str(made.full_tokens), "sent-tokens": str(made.sent_tokens)}
+        said.append((b"x-isocost-epoch", b"%d" % made.epoch))
+        said.append((b"x-isocost-phase", made.phase.encode()))
+        said.append((b"x-isocost-full-tokens", b"%d" % made.full_tokens))
+        said.append((b"x-isocost-sent-tokens", b"%d" % made.sent_tokens))
     if made.error:
-        values["error"] = made.error
-    return [(f"x-isocost-{name}".encode(), value.encode()) for name, value in values.items()]
+        said.append((b"x-isocost-error", made.error.encode()))
+    return said
 
 
 def _heard(headers: Headers, made: Composition) -> Headers:

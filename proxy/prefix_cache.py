@@ -80,20 +80,19 @@ class PrefixCache(Generic[P]):
 
         `factor`: the upstream's tokens for each of ours.
         """
-        self._entries = [entry for entry in self._entries if at - entry.at <= price.ttl_s]
-        found = [prompt.shared(entry.prompt, with_answer=price.caches_answers) for entry in self._entries]
-        prompts = [entry.prompt for entry in self._entries]
-        continued = {
-            n for n, (shared, earlier) in enumerate(zip(found, prompts, strict=True)) if shared >= earlier.lasting
-        }
-        if price.at_marks:
-            ends = [earlier.tokens - REPLY_TOKENS for earlier in prompts]
-            found = [shared for shared, end in zip(found, ends, strict=True) if shared >= end]
+        longest, others = 0, []
+        for entry in self._entries:
+            if at - entry.at > price.ttl_s:
+                continue
+            shared = prompt.shared(entry.prompt, with_answer=price.caches_answers)
+            if not price.at_marks or shared >= entry.prompt.tokens - REPLY_TOKENS:
+                longest = max(longest, shared)
+            if shared < entry.prompt.lasting:
+                others.append(entry)
         total = round(prompt.tokens * factor)
-        cached = cacheable(price, min(round(max(found, default=0) * factor), total - 1))
+        cached = cacheable(price, min(round(longest * factor), total - 1))
         written = max(0, cacheable(price, total) - cached)
-        kept = [entry for place, entry in enumerate(self._entries) if place not in continued]
-        self._entries = [*kept[-ENTRIES_MAX + 1 :], _Entry(prompt, at)]
+        self._entries = [*others[-ENTRIES_MAX + 1 :], _Entry(prompt, at)]
         return usage(price, cached, written, total)
 
 
