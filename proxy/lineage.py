@@ -89,11 +89,12 @@ def trace(
     turns: tuple[Turn, ...] = ()
     places: tuple[int, ...] = ()
     pinned: tuple[int, ...] = ()
+    digests: list[bytes] = []
     start = 0
     if before is not None and before.root == root:
         start = same
         known = bisect_left(before.places, same)
-        turns, places = before.turns[:known], before.places[:known]
+        turns, places, digests = before.turns[:known], before.places[:known], before.digests[:known]
         pinned = before.pinned[: bisect_left(before.pinned, same)]
     roles = [message.role for message in messages[start:]]  # no properties: a call takes longer than all the rest
     follow = tuple([place for place, role in enumerate(roles, start) if role not in NO_TURNS])
@@ -101,7 +102,7 @@ def trace(
         pinned += tuple([place for place, role in enumerate(roles, start) if role in SYSTEM_ROLES])
     added = _linked(turns[-1].digest if turns else root, [messages[place] for place in follow])
     places, turns = places + follow, turns + added
-    digests = [turn.digest for turn in turns]
+    digests += [turn.digest for turn in added]
     conversation = root if identity.names or not digests else digests[0]
     return Lineage(conversation.hex(), identity, root, (), turns, places, digests, pinned)
 

@@ -102,12 +102,12 @@ def items_as_resent(output: Any) -> list[bytes]:
     return kept
 
 
-def messages_of(items: Sequence[bytes]) -> tuple[Message, ...]:
-    """The messages of a list; raises BadRequestError that says which cannot be read."""
+def messages_of(items: Sequence[bytes], first: int = 0) -> tuple[Message, ...]:
+    """The messages of a list from the place `first` on; raises BadRequestError that says which cannot be read."""
     try:
         return tuple([_read_cached(raw) if len(raw) <= _CACHED_BYTES_MAX else _read(raw) for raw in items])
     except BadRequestError:
-        return tuple([_read(raw, f"messages[{place}]") for place, raw in enumerate(items)])
+        return tuple([_read(raw, f"messages[{place}]") for place, raw in enumerate(items, first)])
 
 
 @lru_cache(maxsize=16_384)

@@ -5,12 +5,12 @@ to. What the server holds (`previous_response_id`, a `conversation`, references,
 read, and a request with any of it goes through as it came.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from proxy.errors import BadRequestError
-from proxy.histories import NOTHING, UNKNOWN, Histories, History
+from proxy.histories import NOTHING, UNKNOWN, Histories, History, Opened
 from proxy.message import MALFORMED, messages_of
 from proxy.wire import ChatRequest, items_of, split_fields, text_field
 
@@ -32,11 +32,12 @@ class _Item(msgspec.Struct):
 
 def parse(body: bytes, histories: Histories = UNKNOWN) -> ChatRequest:
     """Bytes to ChatRequest; without messages where memory has nothing to read. Raises BadRequestError for no JSON."""
-    fields = split_fields(body)
+    opened = histories.open(body, "input", split_fields)
+    fields = opened.fields
     return ChatRequest(
         body,
         fields,
-        _history(fields, histories),
+        _history(opened, histories),
         text_field(fields, "model"),
         fields.get("stream") == b"true",
         field="input",
@@ -63,7 +64,8 @@ def fault(items: Sequence[bytes]) -> str:
     return "" if items else "there are no items"
 
 
-def _history(fields: Mapping[str, bytes], histories: Histories) -> History:
+def _history(opened: Opened, histories: Histories) -> History:
+    fields = opened.fields
     given = fields.get("input", b"null")
     if any(fields.get(name, b"null") not in _NOTHING for name in _HELD_BY_SERVER):
         return NOTHING
@@ -71,7 +73,7 @@ def _history(fields: Mapping[str, bytes], histories: Histories) -> History:
         if given.startswith(b'"'):
             text = msgspec.json.decode(given, type=str)
             return History(messages_of([msgspec.json.encode({"role": "user", "content": text})]))
-        return histories.read(given, _readable_items) if given.startswith(b"[") else NOTHING
+        return histories.read(opened, _readable_items) if given.startswith(b"[") else NOTHING
     except (BadRequestError, *MALFORMED):  # the upstream's to judge
         return NOTHING
 

@@ -22,7 +22,8 @@ _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
-    """A request as it came: `body` whole, `fields` raw by name, `history` read from the one named `field`."""
+    """A request as it came: `body` whole, `fields` raw by name, `history` read from the one named `field`, which holds
+    no more than what is new in it."""
 
     body: bytes
     fields: Mapping[str, bytes]
@@ -42,10 +43,11 @@ def parse(body: bytes, histories: Histories = UNKNOWN) -> ChatRequest:
 
     Anything else that may be wrong (roles, parameters) is the upstream's to judge.
     """
-    fields = split_fields(body)
+    opened = histories.open(body, "messages", split_fields)
+    fields = opened.fields
     if "messages" not in fields:
         raise BadRequestError("missing required field: 'messages'", param="messages")
-    history = histories.read(fields["messages"], lambda raw: items_of(raw, "messages"))
+    history = histories.read(opened, lambda raw: items_of(raw, "messages"))
     if not history.messages:
         raise BadRequestError("'messages' is empty: expected at least one message", param="messages")
     return ChatRequest(body, fields, history, text_field(fields, "model"), fields.get("stream") == b"true")

@@ -11,7 +11,7 @@ from proxy.errors import BadRequestError
 from proxy.histories import UNKNOWN, Histories
 from proxy.identity import ANONYMOUS, Identity
 from proxy.lineage import trace
-from proxy.wire import items_of, parse
+from proxy.wire import items_of, parse, split_fields, with_messages
 
 MIB = 2**20
 TENANTS = (b"a" * 16, b"b" * 16)
@@ -28,32 +28,39 @@ def written(talk, separators=(",", ":"), indent=None) -> bytes:
     return json.dumps(talk, separators=separators, indent=indent).encode()
 
 
-def members(raw: bytes) -> list[bytes]:
-    return items_of(raw, "messages")
+def body_of(messages: bytes, before: bytes = b'"model": "m"', after: bytes = b'"stream": true') -> bytes:
+    return b'{%b, "messages": %b, %b}' % (before, messages, after)
+
+
+def read(histories: Histories, messages: bytes):
+    return parse(body_of(messages), histories).history
 
 
 def test_only_what_is_new_is_read():
     histories, seen = Histories(bytes_max=MIB), []
 
-    def split(raw: bytes) -> list[bytes]:
-        seen.append(len(raw))
-        return members(raw)
+    def split(body: bytes) -> dict[str, bytes]:
+        seen.append(len(body))
+        return split_fields(body)
 
-    for until in (200, 202, 204):
-        raw = written(TALK[:until])
-        history = histories.read(raw, split)
-        assert history.messages == UNKNOWN.read(raw, members).messages
+    for until in (200, 202, 204, 204):
+        body = body_of(written(TALK[:until]))
+        opened = histories.open(body, "messages", split)
+        history = histories.read(opened, lambda raw: items_of(raw, "messages"))
+        assert history.messages == parse(body).messages
+        assert {**opened.fields, "messages": b""} == {**split_fields(body), "messages": b""}
     assert seen[0] > 10_000
     assert max(seen[1:]) < 1_000
-    assert history.same == 202
+    assert history.same == 204
 
 
 def test_the_same_request_again_is_not_read_at_all():
     histories = Histories(bytes_max=MIB)
     raw = written(TALK)
-    first = histories.read(raw, members)
-    again = histories.read(raw, lambda _: pytest.fail("read"))
+    first = read(histories, raw)
+    again = read(histories, raw)
     assert (again.messages, again.same) == (first.messages, 400)
+    assert all(one is other for one, other in zip(first.messages, again.messages, strict=True))
 
 
 CHANGES = st.lists(
@@ -77,8 +84,8 @@ def test_a_session_reads_and_traces_as_if_each_request_were_the_first(changes):
     for what, number, (separators, indent), tenant, identity in changes:
         talk = changed(talk, what, number)
         raw = written(talk, separators, indent)
-        history = histories.read(raw, members)
-        plain = UNKNOWN.read(raw, members)
+        history = read(histories, raw)
+        plain = read(UNKNOWN, raw)
         assert history.messages == plain.messages
         traced = trace(history.messages, tenant, identity, history.before, history.same)
         assert traced == trace(plain.messages, tenant, identity)
@@ -101,17 +108,17 @@ def changed(talk, what, number):
 def test_what_begins_alike_and_goes_on_in_mid_message():
     histories = Histories(bytes_max=MIB)
     first = written(TALK[:60])
-    histories.read(first, members)
+    read(histories, first)
     longer = [*TALK[:59], {**TALK[59], "content": TALK[59]["content"] + " and more"}]
     raw = written(longer)
-    assert histories.read(raw, members).messages == UNKNOWN.read(raw, members).messages
+    assert read(histories, raw).messages == read(UNKNOWN, raw).messages
 
 
 def test_an_error_names_its_place_in_the_whole_list():
     histories = Histories(bytes_max=MIB)
-    histories.read(written(TALK[:200]), members)
+    read(histories, written(TALK[:200]))
     with pytest.raises(BadRequestError, match=r"messages\[200\]"):
-        histories.read(written([*TALK[:200], {"content": "no role"}]), members)
+        read(histories, written([*TALK[:200], {"content": "no role"}]))
 
 
 def test_what_is_kept_is_bounded_and_the_newest_stays():
@@ -120,11 +127,11 @@ def test_what_is_kept_is_bounded_and_the_newest_stays():
     for number in range(60):
         talk = [message(number), *order.sample(TALK, 100)]
         raw = written(talk)
-        histories.read(raw, members)
-        assert histories.read(raw, lambda _: pytest.fail("read")).same == 101
+        read(histories, raw)
+        assert read(histories, raw).same == 101
         assert histories.kept_bytes <= 100_000
     big = written(TALK * 20)
-    assert histories.read(big, members).messages == UNKNOWN.read(big, members).messages
+    assert read(histories, big).messages == read(UNKNOWN, big).messages
     assert 0 < histories.kept_bytes <= 100_000
 
 
@@ -139,9 +146,63 @@ def test_conversations_side_by_side():
     histories = Histories(bytes_max=MIB)
     talks = [[message(0, "system"), message(number), *TALK[number : number + 60]] for number in range(8)]
     for talk in talks:
-        histories.read(written(talk), members)
+        read(histories, written(talk))
     for talk in talks:
         raw = written([*talk, message(3)])
-        history = histories.read(raw, members)
-        assert history.messages == UNKNOWN.read(raw, members).messages
+        history = read(histories, raw)
+        assert history.messages == read(UNKNOWN, raw).messages
         assert history.same == 62
+
+
+LONG = written(TALK[:90])
+ANOTHER = b'{"role":"user","content":"another one"}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        body_of(LONG, after=b'"messages": [' + ANOTHER + b"]"),
+        body_of(LONG[:-1] + b"," + ANOTHER + b"]", after=b'"messages": [' + ANOTHER + b"]"),
+        body_of(LONG[:-1] + b"," + ANOTHER + b"]", after=b'"\\u006dessages": [' + ANOTHER + b"]"),
+        body_of(LONG[:-1] + b"," + ANOTHER + b"]", after=b'"note": "caf\\u00e9 \\"messages\\""'),
+        body_of(LONG[:-1] + b" ,\n " + ANOTHER + b" \n]", after=b'"tools": [{"messages": 1}]'),
+        body_of(LONG[:-1] + b", null]"),
+        body_of(LONG, before=b'"model": "other"'),
+        body_of(LONG, before=b'"messages": [], "model": "m"'),
+    ],
+)
+def test_a_body_that_goes_on_in_another_way_reads_as_if_it_were_the_first(body):
+    histories = Histories(bytes_max=MIB)
+    parse(body_of(LONG), histories)
+    assert outcome(body, histories) == outcome(body, UNKNOWN)
+    assert outcome(body, histories) == outcome(body, UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b",]}", b", ]}", b"", b"]", b",", b"]}x", b"} ", b'], "messages": [{}]}', b",[1]]}", b', {"role": 7}]}', b"] , }"],
+)
+def test_what_is_broken_after_a_known_beginning_is_told_as_ever(tail):
+    histories = Histories(bytes_max=MIB)
+    parse(body_of(LONG), histories)
+    broken = body_of(LONG)[: body_of(LONG).index(LONG) + len(LONG) - 1] + tail
+    assert outcome(broken, histories) == outcome(broken, UNKNOWN)
+    assert isinstance(outcome(broken, UNKNOWN), str)
+
+
+def test_a_list_that_stands_twice_is_not_taken_for_the_other():
+    histories = Histories(bytes_max=MIB)
+    twice = b'{"copy": {"of": %b}, "messages": %b}'
+    for copy, messages in ((LONG, LONG), (LONG[:-1] + b"," + ANOTHER + b"]", b"[" + ANOTHER + b"]")):
+        body = twice % (copy, messages)
+        assert outcome(body, histories) == outcome(body, UNKNOWN)
+
+
+def outcome(body: bytes, histories: Histories):
+    """All that a request says, or the error."""
+    try:
+        request = parse(body, histories)
+    except BadRequestError as error:
+        return f"{error.message} {error.param}"
+    others = {name: value for name, value in request.fields.items() if name != "messages"}
+    return request.messages, list(request.fields), others, request.model, with_messages(request, [b"{}"])
