@@ -22,11 +22,9 @@ from memory_core.stores import (
     sqlite_totals,
     summed,
 )
-from memory_core.stores.sqlite_file import Lane, connect, locate, open_writer, transaction
+from memory_core.stores.sqlite_file import PARAMETERS_MAX, Lane, connect, insert, locate, open_writer, transaction
 
 T = TypeVar("T")
-
-DIGESTS_PER_QUERY = 500  # SQLite before 3.32 takes 999 parameters
 
 PATH = """
 WITH RECURSIVE walk(digest, parent, seq) AS (
@@ -39,9 +37,7 @@ WITH RECURSIVE walk(digest, parent, seq) AS (
 SELECT digest, seq FROM walk ORDER BY seq"""
 
 
-SEEN = """
-INSERT INTO summary VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-SET rows = rows + excluded.rows, at = max(at, excluded.at)"""
+SEEN = "ON CONFLICT DO UPDATE SET rows = rows + excluded.rows, at = max(at, excluded.at)"
 
 
 class SqliteStore:
@@ -86,7 +82,7 @@ class SqliteStore:
         rows = [(conversation, e.digest, e.parent, e.seq, e.payload) for e in entries]
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+            insert(connection, "log", rows, "ON CONFLICT DO NOTHING")
 
         await self._write(work)
 
@@ -142,8 +138,8 @@ class SqliteStore:
             seen[entry.conversation] = before + 1, max(at, entry.at)
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT INTO ledger (conversation, row) VALUES (?, ?)", rows)
-            connection.executemany(SEEN, [(conversation, *counted) for conversation, counted in seen.items()])
+            insert(connection, "ledger (conversation, row)", rows)
+            insert(connection, "summary", [(conversation, *counted) for conversation, counted in seen.items()], SEEN)
             sqlite_totals.add(connection, tallies, names_max=self._names_max)
 
         await self._write(work)
@@ -184,8 +180,8 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> dict[bytes, bytes]:
             found: dict[bytes, bytes] = {}
-            for start in range(0, len(digests), DIGESTS_PER_QUERY):
-                chunk = digests[start : start + DIGESTS_PER_QUERY]
+            for start in range(0, len(digests), PARAMETERS_MAX - 1):
+                chunk = digests[start : start + PARAMETERS_MAX - 1]
                 marks = ",".join("?" * len(chunk))
                 found.update(connection.execute(f"{query} ({marks})", (conversation, *chunk)).fetchall())
             return found

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 APPLICATION_ID = 0x69736F63  # "isoc", in the header of each file of ours
 PENDING_MAX = 1024  # calls that wait for a thread; further ones are refused at once
+PARAMETERS_MAX = 999  # of a statement, before SQLite 3.32
 BUSY_SHARE = 0.8  # of the time-out is spent waiting for a lock, so that SQLite's own error comes first
 
 # Numbered from 1; PRAGMA user_version says how many a file has seen. Never change one: add one.
@@ -170,6 +171,22 @@ def transaction(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
             connection.execute("ROLLBACK")
         raise
     return result
+
+
+def insert(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[object]], then: str = "") -> None:
+    """INSERT rows of one width INTO a table, many with one statement.
+
+    Not executemany, which lets go of the interpreter at each row and then waits for it behind a busy event loop. A
+    statement takes a power of two rows, so that there are few different ones to prepare and keep.
+    """
+    start = 0
+    while start < len(rows):
+        width = len(rows[start])
+        size = 1 << (min(len(rows) - start, PARAMETERS_MAX // width).bit_length() - 1)
+        marks = ",".join([f"({','.join('?' * width)})"] * size)
+        values = [value for row in rows[start : start + size] for value in row]
+        connection.execute(f"INSERT INTO {into} VALUES {marks} {then}", values)  # noqa: S608 -- of ours
+        start += size
 
 
 def sentence(error: sqlite3.Error) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from memory_core.stores import ConversationSummary, LedgerEntry, StoreError, StoreMismatchError, Tally, Total
 from memory_core.stores.sqlite import SqliteStore
-from memory_core.stores.sqlite_file import APPLICATION_ID, MIGRATIONS, sentence
+from memory_core.stores.sqlite_file import APPLICATION_ID, MIGRATIONS, insert, sentence
 from tests.support.store_places import branch, digests
 
 REPOSITORY = Path(__file__).parents[3]
@@ -174,3 +174,24 @@ async def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="damaged"):
         await store.path("c", digests(branch("a", 500))[-1])
     await store.aclose()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 255, 256, 499, 1000])
+def test_many_rows_go_in_as_one_by_one_and_in_order(rows):
+    written = [(f"name {number % 7}", number) for number in range(rows)]
+    tables = []
+    for way in ("together", "one by one"):
+        connection = sqlite3.connect(":memory:")
+        connection.execute("CREATE TABLE kept (id INTEGER PRIMARY KEY, name TEXT, number INTEGER)")
+        connection.execute("CREATE TABLE sums (name TEXT PRIMARY KEY, number INTEGER)")
+        add = "ON CONFLICT DO UPDATE SET number = number + excluded.number"
+        if way == "together":
+            insert(connection, "kept (name, number)", written)
+            insert(connection, "sums", written, add)
+        else:
+            connection.executemany("INSERT INTO kept (name, number) VALUES (?, ?)", written)
+            connection.executemany(f"INSERT INTO sums VALUES (?, ?) {add}", written)
+        tables.append([connection.execute(f"SELECT * FROM {name}").fetchall() for name in ("kept", "sums")])
+        connection.close()
+    assert tables[0] == tables[1]
+    assert len(tables[0][0]) == rows
