@@ -12,9 +12,10 @@ from config.settings import Settings
 from config.upstreams import UpstreamRow, load_upstreams
 from proxy.demo.model import demo_model
 from proxy.demo.serving import serve_app
+from proxy.patience import Patience
 from proxy.routes import Route, Routes
 from proxy.transport import AiohttpTransport
-from proxy.upstream import Patience, Target, Upstream
+from proxy.upstream import Target, Upstream
 
 log = logging.getLogger(__name__)
 

@@ -31,6 +31,8 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
 )
 """The first that fits."""
 
+_THEIRS = (aiohttp.ClientError, TimeoutError, OSError)
+
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Owns its session; must be made with a running event loop.
@@ -50,16 +52,17 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One request. Raises httpx.ConnectError, ConnectTimeout, ReadTimeout, ReadError, RemoteProtocolError."""
+        target = request.extensions.get("target")
         try:
             answer = await self._session.request(
                 request.method,
-                exact_url(request.url, request.extensions.get("target", request.url.raw_path)),
+                exact_url(request.url, request.url.raw_path if target is None else target),
                 headers=[(name.decode("latin-1"), _text(value)) for name, value in request.headers.raw],
                 data=_body(request),
                 allow_redirects=False,
                 timeout=_timeout(request.extensions.get("timeout", {}).get("connect")),
             )
-        except Exception as error:
+        except _THEIRS as error:
             raise _translated(error) from error
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Answer(answer), request=request)
 
@@ -84,7 +87,7 @@ class _Answer(httpx.AsyncByteStream):
         content = self._answer.content
         try:
             piece = await content.readany()
-        except Exception as error:
+        except _THEIRS as error:
             self._broken = _translated(error)
             piece = _unread(content) if isinstance(error, aiohttp.ClientError) else b""
             if not piece:
@@ -129,9 +132,7 @@ def _timeout(connect_s: float | None) -> ClientTimeout:
     return ClientTimeout(total=None, sock_connect=connect_s)
 
 
-def _translated(error: Exception) -> Exception:
-    """aiohttp's errors as httpx's, without the URL that some of them quote; any other as it is."""
-    for theirs, ours in _ERRORS:
-        if isinstance(error, theirs):
-            return ours(type(error).__name__)
-    return error
+def _translated(error: Exception) -> httpx.RequestError:
+    """aiohttp's errors as httpx's, without the URL that some of them quote."""
+    ours = next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))
+    return ours(type(error).__name__)

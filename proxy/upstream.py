@@ -9,13 +9,13 @@ import string
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 import httpx
 
 from proxy.errors import UnreachableError, UpstreamError, UpstreamTimeoutError
+from proxy.patience import Patience, Timed, Timer
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -83,16 +83,6 @@ class Target:
         return self.url.raw_path.decode("ascii").partition("?")[0].rstrip("/")
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds: for a connection, for the first byte of an answer, for its next one, for all of it."""
-
-    connect_s: float
-    first_byte_s: float
-    idle_s: float
-    total_s: float = inf
-
-
 class Upstream:
     """One upstream. `connect_retries` and `fallback` are for when no connection can be made, and nothing was sent.
 
@@ -139,19 +129,14 @@ class Upstream:
         return await self._fallback.send(method, path, query, without_credentials(headers), body)
 
     async def _ask(self, request: httpx.Request, until: float) -> httpx.Response:
+        timer = Timer(until, min(self._patience.first_byte_s, self._patience.idle_s))
         try:
-            async with asyncio.timeout(self._patience.first_byte_s):
-                response = await self._transport.handle_async_request(request)
-        except httpx.ConnectTimeout as error:
-            raise UnreachableError("the upstream did not accept a connection in time") from error
-        except httpx.ConnectError as error:
-            raise UnreachableError("the upstream could not be reached") from error
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise UpstreamTimeoutError("the upstream did not answer in time") from error
-        except (httpx.HTTPError, OSError) as error:
-            raise UpstreamError(f"the upstream broke off: {type(error).__name__}") from error
+            response = await timer.wait(self._transport.handle_async_request(request), self._patience.first_byte_s)
+        except BaseException as error:
+            timer.stop()
+            raise _ours(error) from error
         if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _Timed(response.stream, self._patience.idle_s, until)
+            response.stream = Timed(response.stream, self._patience.idle_s, timer)
         return response
 
     def _request(
@@ -177,66 +162,17 @@ class Upstream:
         return self.target.told(headers) + [(b"content-length", value) for value in length[:1]]
 
 
-class _Timed(httpx.AsyncByteStream):
-    """A body whose next piece must come within `idle_s`, and all of which until `until` (the loop's time).
-
-    One timer watches all its pieces, looking whether one has been waited for too long: an asyncio.timeout for each
-    would cost more than the piece itself. While the reader is busy, with a slow client say, nothing runs out. To be
-    read by one task, and closed; its own iterator, as in transport.py.
-    """
-
-    def __init__(self, stream: httpx.AsyncByteStream, idle_s: float, until: float) -> None:
-        self._stream = stream
-        self._idle_s = idle_s
-        self._until = until
-        self._waits_since = inf
-        self._late = False
-        self._watch: asyncio.TimerHandle | None = None
-
-    def __aiter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._loop, self._task = loop, asyncio.current_task()
-        self._pieces = aiter(self._stream)
-        self._watch = loop.call_at(min(loop.time() + self._idle_s, self._until), self._look)
-        return self
-
-    async def __anext__(self) -> bytes:
-        self._waits_since = self._loop.time()
-        if self._waits_since > self._until:
-            raise httpx.ReadTimeout("the answer takes too long")
-        try:
-            piece = await anext(self._pieces)
-        except BaseException as error:  # its end, too
-            self._stop_watching()
-            if not isinstance(error, asyncio.CancelledError) or not self._was_late():
-                raise
-            raise httpx.ReadTimeout("the answer stopped") from None
-        self._waits_since = inf
-        return piece
-
-    def _was_late(self) -> bool:
-        """It was our watch alone that cancelled the wait."""
-        return self._late and self._task is not None and self._task.uncancel() == 0
-
-    def _stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-
-    def _look(self) -> None:
-        """Ends the wait, or looks again when it could be too long."""
-        now = self._loop.time()
-        waits = self._waits_since < inf
-        if waits and self._task is not None and now >= min(self._waits_since + self._idle_s, self._until):
-            self._late = True
-            self._task.cancel()
-        else:
-            later = self._waits_since + self._idle_s if waits else now + self._idle_s
-            self._watch = self._loop.call_at(min(later, self._until) if now < self._until else later, self._look)
-
-    async def aclose(self) -> None:
-        """Close the upstream's."""
-        self._stop_watching()
-        await self._stream.aclose()
+def _ours(error: BaseException) -> BaseException:
+    """Why there is no answer, in our own words; what is no fault of the upstream's as it is."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return UnreachableError("the upstream did not accept a connection in time")
+    if isinstance(error, httpx.ConnectError):
+        return UnreachableError("the upstream could not be reached")
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return UpstreamTimeoutError("the upstream did not answer in time")
+    if isinstance(error, httpx.HTTPError | OSError):
+        return UpstreamError(f"the upstream broke off: {type(error).__name__}")
+    return error
 
 
 def _stream(body: bytes | AsyncIterator[bytes]) -> httpx.SyncByteStream | httpx.AsyncByteStream:
@@ -283,12 +219,13 @@ def without_credentials(headers: Headers) -> Headers:
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Headers without the hop-by-hop ones and those that Connection names; names in lower case, order kept."""
-    return _without([(name.lower(), value) for name, value in headers], HOP_BY_HOP)
+    return _without(headers, HOP_BY_HOP)
 
 
-def _without(headers: Headers, names: frozenset[bytes]) -> Headers:
+def _without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Headers:
     """Headers, their names in lower case, without these and those that Connection names."""
-    for name, value in headers:
+    listed = [(name.lower(), value) for name, value in headers]
+    for name, value in listed:
         if name == b"connection":
             names |= {token.strip().lower() for token in value.split(b",")}
-    return [(name, value) for name, value in headers if name not in names]
+    return [(name, value) for name, value in listed if name not in names]

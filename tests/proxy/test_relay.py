@@ -5,9 +5,10 @@ import pytest
 
 from proxy.demo.serving import serve_app
 from proxy.errors import BadRequestError, UpstreamError
+from proxy.patience import Patience
 from proxy.relay import relay, send_error
 from proxy.transport import AiohttpTransport
-from proxy.upstream import Patience, Target, Upstream, end_to_end
+from proxy.upstream import Target, Upstream, end_to_end
 from tests.support.upstreams import dies_mid_stream
 
 SSE = [

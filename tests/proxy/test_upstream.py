@@ -9,8 +9,9 @@ import pytest
 
 from proxy.demo.serving import serve_app
 from proxy.errors import UpstreamError, UpstreamTimeoutError
+from proxy.patience import Patience
 from proxy.transport import AiohttpTransport
-from proxy.upstream import HOP_BY_HOP, Patience, Target, Upstream, end_to_end, raw_path
+from proxy.upstream import HOP_BY_HOP, Target, Upstream, end_to_end, raw_path
 from tests.support.upstreams import canned, echo, never_answers
 
 pytestmark = pytest.mark.slow  # each starts a server

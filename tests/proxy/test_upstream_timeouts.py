@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from proxy.demo.serving import serve_app
+from proxy.errors import UpstreamTimeoutError
+from proxy.patience import Patience
 from proxy.transport import AiohttpTransport
-from proxy.upstream import Patience, Target, Upstream
+from proxy.upstream import Target, Upstream
 from tests.support.upstreams import canned, never_answers
 
 pytestmark = pytest.mark.slow  # they wait for time to pass
@@ -71,3 +73,23 @@ async def test_who_cancels_the_reader_is_not_taken_for_a_time_out():
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
+
+
+async def test_the_first_byte_may_take_longer_than_a_later_silence():
+    async def thinks(scope, receive, send):
+        await asyncio.sleep(0.6)
+        await canned(b"x")(scope, receive, send)
+
+    async with answered(thinks, first_byte_s=3, idle_s=0.2) as response:
+        assert b"".join([chunk async for chunk in response.stream]) == b"x"
+
+
+async def test_a_first_byte_that_does_not_come_in_time():
+    async def thinks(scope, receive, send):
+        await asyncio.sleep(1)
+
+    started = time.monotonic()
+    with pytest.raises(UpstreamTimeoutError):
+        async with answered(thinks, first_byte_s=0.2, idle_s=3):
+            pytest.fail("it has answered")
+    assert time.monotonic() - started < 3
