@@ -28,13 +28,14 @@ async def answered(app, **seconds: float):
     transport = AiohttpTransport()
     patience = Patience(**{"connect_s": 5, "first_byte_s": 5, "idle_s": 5, **seconds})
     async with serve_app(app, stop_timeout_s=1) as port:
-        response = await Upstream(Target(f"http://127.0.0.1:{port}"), transport, patience).send(
-            "POST", "/", b"", [], b"{}"
-        )
+        upstream = Upstream(Target(f"http://127.0.0.1:{port}"), transport, patience)
         try:
-            yield response
+            response = await upstream.send("POST", "/", b"", [], b"{}")
+            try:
+                yield response
+            finally:
+                await response.aclose()
         finally:
-            await response.aclose()
             await transport.aclose()
 
 
