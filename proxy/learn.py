@@ -10,18 +10,14 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-
-import msgspec
 
 from embedders import LATER, EmbedderError
 from memory_core.codec import MismatchError, StateCorruptionError
-from memory_core.stores import LedgerEntry, Store, StoreError
+from memory_core.stores import Store, StoreError
 from proxy.backlog import Backlog
 from proxy.errors import ProxyError
-from proxy.ledger import Row, encode_row, tallies
+from proxy.exchange import Exchange, Receipt, Unwritten, Waiting
 from proxy.lineage import Lineage, extended
-from proxy.message import Message
 from proxy.metrics import Metrics
 from proxy.remember import Remember
 from proxy.runs import Runs
@@ -36,77 +32,15 @@ TOGETHER_MAX = 64
 WAITING_TOKENS_MAX = 4_000_000
 """Of the transcripts that wait: some 16 MB of text."""
 
+FOLDED_TOGETHER_MAX = 4
+"""Of these so many are folded at once: each holds the event loop for a millisecond or two, and streams run beside."""
+
 ROWS_MAX = 4_096
 """Rows that wait to be written; the store is far behind when there are so many."""
+
 ROWS_TOGETHER_MAX = 512
 
 _KNOWN_MAX = 10_000
-
-
-class Exchange(msgspec.Struct, frozen=True):
-    """What a request leaves behind: its transcript (None if only the row counts), the answer's turns, the ledger row.
-
-    `tenant` (hexadecimal) is whose totals the row adds to, `tokens` what of it waits in memory.
-    """
-
-    conversation: str
-    lineage: Lineage | None
-    answer: tuple[Message, ...]
-    row: Row
-    tenant: str = ""
-    tokens: int = 0
-
-    @property
-    def is_urgent(self) -> bool:
-        """Someone waits until it is learned."""
-        return self.lineage is not None and self.lineage.is_only_ours
-
-
-class _Outcome:
-    """What becomes of an exchange: `future` tells once its row was written and its turns learned, or not."""
-
-    __slots__ = ("_good", "_open", "future")
-
-    def __init__(self) -> None:
-        self.future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._open = 2
-        self._good = True
-
-    def tell(self, good: bool) -> None:
-        """One of the two is done."""
-        self._open -= 1
-        self._good = self._good and good
-        if not self._open and not self.future.done():
-            self.future.set_result(self._good)
-
-
-class _Unwritten(msgspec.Struct, frozen=True):
-    """A row that waits. No more of the exchange: rows may wait for long, and answers are large."""
-
-    conversation: str
-    row: Row
-    tenant: str
-    outcome: _Outcome
-
-    def entry(self) -> LedgerEntry:
-        """For the store."""
-        totals = tallies(self.row, self.conversation, self.tenant)
-        return LedgerEntry(self.conversation, encode_row(self.row), self.row.at, totals)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """An exchange that is to be learned, and whom to tell; `whole` is its transcript with the answer."""
-
-    exchange: Exchange
-    whole: Lineage | None
-    told: list[_Outcome]
-
-    def goes_on_in(self, later: Lineage) -> bool:
-        """All of it is in a later transcript, which is then enough to learn."""
-        if self.whole is None or self.whole.explicit or later.length < self.whole.length:
-            return False
-        return self.whole.length > 0 and later.digests[self.whole.length - 1] == self.whole.digests[-1]
 
 
 class Learner:
@@ -117,37 +51,38 @@ class Learner:
         self._runs = runs
         self._store = store
         self._metrics = metrics
-        self._queue: Backlog[_Waiting] = Backlog(queue_max, weight_max=WAITING_TOKENS_MAX)
+        self._queue: Backlog[Waiting] = Backlog(queue_max, weight_max=WAITING_TOKENS_MAX)
         metrics.learner_queue.set_function(lambda: len(self._queue))
-        self._newest: dict[str, _Waiting] = {}
-        self._rows: Backlog[_Unwritten] = Backlog(ROWS_MAX)
+        self._newest: dict[str, Waiting] = {}
+        self._rows: Backlog[Unwritten] = Backlog(ROWS_MAX)
         self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._few = asyncio.Semaphore(FOLDED_TOGETHER_MAX)
         self._unlearned = 0
         self._is_full = False
 
     def offer(self, exchange: Exchange) -> "asyncio.Future[bool]":
         """Leave an exchange to be learned. The future tells whether it was, and its row written."""
-        outcome = _Outcome()
-        self._offer_row(exchange, outcome)
-        self._offer_turns(exchange, outcome)
-        return outcome.future
+        receipt = Receipt()
+        self._offer_row(exchange, receipt)
+        self._offer_turns(exchange, receipt)
+        return receipt.future
 
-    def _offer_row(self, exchange: Exchange, outcome: _Outcome) -> None:
+    def _offer_row(self, exchange: Exchange, receipt: Receipt) -> None:
         try:
-            unwritten = _Unwritten(exchange.conversation, exchange.row, exchange.tenant, outcome)
+            unwritten = Unwritten(exchange.conversation, exchange.row, exchange.tenant, receipt)
             self._rows.put(unwritten, urgent=exchange.is_urgent)
         except asyncio.QueueFull:
             self._metrics.learned.add("unrecorded")
-            outcome.tell(False)
+            receipt.tell(False)
 
-    def _offer_turns(self, exchange: Exchange, outcome: _Outcome) -> None:
+    def _offer_turns(self, exchange: Exchange, receipt: Receipt) -> None:
         whole = None if exchange.lineage is None else extended(exchange.lineage, *exchange.answer)
         earlier = self._newest.get(exchange.conversation)
         if whole is not None and earlier is not None and earlier.goes_on_in(whole):
             earlier.exchange, earlier.whole = exchange, whole
-            earlier.told.append(outcome)
+            earlier.told.append(receipt)
             return
-        waiting = _Waiting(exchange, whole, [outcome])
+        waiting = Waiting(exchange, whole, [receipt])
         try:
             self._queue.put(waiting, weight=exchange.tokens, urgent=exchange.is_urgent)
             self._newest[exchange.conversation] = waiting
@@ -158,7 +93,7 @@ class Learner:
             if not self._is_full:  # once a spell: at a thousand requests a second the log would be the next to fill up
                 log.warning("the learner's queue is full: exchanges are not learned now, /metrics counts them")
             self._is_full = True
-            outcome.tell(False)
+            receipt.tell(False)
 
     async def run(self) -> None:
         """Write rows and learn, for ever."""
@@ -183,10 +118,10 @@ class Learner:
                 written = await self._record(taken)
             finally:
                 for unwritten in taken:
-                    unwritten.outcome.tell(written)
+                    unwritten.receipt.tell(written)
                 self._rows.done(len(taken))
 
-    async def _record(self, taken: Sequence[_Unwritten]) -> bool:
+    async def _record(self, taken: Sequence[Unwritten]) -> bool:
         async def work() -> None:
             await self._store.record(*(unwritten.entry() for unwritten in taken))
 
@@ -203,11 +138,14 @@ class Learner:
                 if self._newest.get(waiting.exchange.conversation) is waiting:
                     del self._newest[waiting.exchange.conversation]
             try:
-                await asyncio.gather(*map(self._one_after_the_other, _by_conversation(taken)))
+                async with asyncio.TaskGroup() as together:
+                    for each in _by_conversation(taken):
+                        together.create_task(self._one_after_the_other(each))
+                        await asyncio.sleep(0)  # begun all at once they would hold the loop together
             finally:
                 self._queue.done(len(taken))
 
-    async def _one_after_the_other(self, taken: Sequence[_Waiting]) -> None:
+    async def _one_after_the_other(self, taken: Sequence[Waiting]) -> None:
         """The exchanges of one conversation."""
         for waiting in taken:
             outcome: bool | None = False
@@ -219,7 +157,7 @@ class Learner:
                 if outcome is not None:
                     self._settle(waiting, outcome)
 
-    async def _again(self, waiting: _Waiting) -> bool | None:
+    async def _again(self, waiting: Waiting) -> bool | None:
         """Back into the queue; where it is full, go on with this one until a place is free or it is learned."""
         outcome: bool | None = None
         while outcome is None:
@@ -231,12 +169,12 @@ class Learner:
                 return None
         return outcome
 
-    def _settle(self, waiting: _Waiting, learned: bool) -> None:
-        for outcome in waiting.told:
-            outcome.tell(learned)
+    def _settle(self, waiting: Waiting, learned: bool) -> None:
+        for receipt in waiting.told:
+            receipt.tell(learned)
         self._unlearned -= 1
 
-    async def _learn(self, waiting: _Waiting) -> bool | None:
+    async def _learn(self, waiting: Waiting) -> bool | None:
         """One step: True if that was all, False if it failed, None if more is left."""
         outcome: bool | None = False
 
@@ -251,7 +189,7 @@ class Learner:
             self._metrics.learned.add("learned", by=len(waiting.told))
         return outcome
 
-    async def _step(self, waiting: _Waiting) -> bool | None:
+    async def _step(self, waiting: Waiting) -> bool | None:
         whole, exchange = waiting.whole, waiting.exchange
         if whole is None or exchange.lineage is None:
             return True
@@ -260,8 +198,9 @@ class Learner:
             return True
         if not exchange.is_urgent:
             await self._read_ahead(whole)
-        if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at):
-            return None
+        async with self._few:
+            if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at):
+                return None
         if exchange.answer:
             await self._runs.note(whole)
         self._known[end] = None
@@ -292,8 +231,8 @@ class Learner:
         return True
 
 
-def _by_conversation(taken: Sequence[_Waiting]) -> list[list[_Waiting]]:
-    groups: dict[str, list[_Waiting]] = {}
+def _by_conversation(taken: Sequence[Waiting]) -> list[list[Waiting]]:
+    groups: dict[str, list[Waiting]] = {}
     for waiting in taken:
         groups.setdefault(waiting.exchange.conversation, []).append(waiting)
     return list(groups.values())

@@ -25,8 +25,9 @@ from proxy.accounts import Accounts
 from proxy.collect import READABLE_ENCODINGS, Collector
 from proxy.compose import Composer, Composition, Work
 from proxy.errors import ProxyError
+from proxy.exchange import Exchange
 from proxy.histories import Histories
-from proxy.learn import Exchange, Learner
+from proxy.learn import Learner
 from proxy.ledger import Reported, Row, billed, reported
 from proxy.metrics import Metrics
 from proxy.options import read_options

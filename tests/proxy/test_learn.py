@@ -7,7 +7,8 @@ import pytest
 
 from memory_core.state import Capacities
 from memory_core.stores import open_store
-from proxy.learn import Exchange, Learner
+from proxy.exchange import Exchange
+from proxy.learn import Learner
 from proxy.ledger import Row, decode_row
 from proxy.metrics import Metrics
 from proxy.remember import LEARNED_TURNS_MAX, Remember
