@@ -77,11 +77,13 @@ CASES = (
 )
 
 
-async def one_by_one(case: Case, direct: int, proxied: int, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of each request, direct and proxied."""
+async def one_by_one(
+    case: Case, direct: int, proxied: int, rounds: int, *, begin: int = 0
+) -> tuple[list[float], list[float]]:
+    """Seconds of each request, direct and proxied, numbered from `begin` and without those that warm up."""
     straight, through = await Connection.open(direct), await Connection.open(proxied)
     times: tuple[list[float], list[float]] = ([], [])
-    for number in range(rounds + WARM_UP):
+    for number in range(begin, begin + rounds + WARM_UP):
         request = case.make(number)
         for connection, taken in zip((straight, through), times, strict=True):
             heard = await connection.ask(request)
@@ -160,7 +162,7 @@ async def measure_latency(direct: Place, least: Place, proxy: Place, rounds: int
         again, bare_times = await one_by_one(case, direct.port, least.port, rounds // 2)
         await one_by_one(case, direct.port, proxy.port, 0)  # what the first request catches up with is no stage's mean
         before = await stages(proxy.port)
-        straight, through = await one_by_one(case, direct.port, proxy.port, rounds)
+        straight, through = await one_by_one(case, direct.port, proxy.port, rounds, begin=WARM_UP)
         after = await stages(proxy.port)
         split[case.name] = {
             stage: (after[stage][0] - before.get(stage, (0, 0))[0]) / (rounds + WARM_UP) * 1e3 for stage in after
