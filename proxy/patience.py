@@ -4,14 +4,11 @@ One timer watches all the waits of an exchange: an asyncio.timeout for each woul
 """
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from math import inf
-from typing import Self, TypeVar
+from typing import Self
 
 import httpx
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +37,20 @@ class Timer:
         self._late = False
         self._handle = self._loop.call_at(min(self._loop.time() + every_s, until), self._look)
 
-    async def wait(self, coming: Awaitable[T], seconds: float) -> T:
-        """What comes within so many seconds; raises TimeoutError."""
+    def begin(self, seconds: float) -> bool:
+        """This task waits from now on, for so many seconds at most; False if there is no time left for it."""
+        now = self._loop.time()
         self._task = asyncio.current_task()
-        self._due = min(self._loop.time() + seconds, self._until)
-        try:
-            return await coming
-        except asyncio.CancelledError:
-            if not self._late or self._task is None or self._task.uncancel() > 0:  # it was someone else
-                raise
-            raise TimeoutError from None
-        finally:
-            self._due = inf
+        self._due = min(now + seconds, self._until)
+        return now < self._until
 
-    @property
-    def is_over(self) -> bool:
-        """There is no time left for another wait."""
-        return self._loop.time() >= self._until
+    def end(self) -> None:
+        """What was waited for has come."""
+        self._due = inf
+
+    def was_late(self) -> bool:
+        """To be asked where the wait was cancelled: by this timer, and by nobody else."""
+        return self._late and self._task is not None and self._task.uncancel() == 0
 
     def stop(self) -> None:
         """Look no more."""
@@ -88,17 +82,18 @@ class Timed(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        if self._timer.is_over:
+        if not self._timer.begin(self._idle_s):
             self._timer.stop()
             raise httpx.ReadTimeout("the answer takes too long")
         try:
-            return await self._timer.wait(anext(self._pieces), self._idle_s)
-        except TimeoutError:
+            piece = await anext(self._pieces)
+        except BaseException as error:  # its end, too
             self._timer.stop()
-            raise httpx.ReadTimeout("the answer stopped") from None
-        except BaseException:  # its end, too
-            self._timer.stop()
+            if isinstance(error, asyncio.CancelledError) and self._timer.was_late():
+                raise httpx.ReadTimeout("the answer stopped") from None
             raise
+        self._timer.end()
+        return piece
 
     async def aclose(self) -> None:
         """Close the upstream's."""

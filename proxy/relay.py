@@ -85,7 +85,13 @@ async def relay(
         is_stream = header(headers, b"content-type").lower().startswith(b"text/event-stream")
         held = tail = b""
         pieces = _pieces(response.stream)
-        while (chunk := await _next(pieces)) is not None:
+        while True:
+            try:
+                chunk = await anext(pieces, None)
+            except (httpx.HTTPError, OSError) as error:
+                raise UpstreamError("the upstream broke off its answer") from error
+            if chunk is None:
+                break
             if held:
                 await send({"type": "http.response.body", "body": held, "more_body": True})
             read_along(chunk)
@@ -108,13 +114,6 @@ def _pieces(stream: object) -> AsyncIterator[bytes]:
     if not isinstance(stream, httpx.AsyncByteStream):
         raise UpstreamError("the upstream's answer cannot be read")
     return aiter(stream)
-
-
-async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
-    try:
-        return await anext(pieces, None)
-    except (httpx.HTTPError, OSError) as error:
-        raise UpstreamError("the upstream broke off its answer") from error
 
 
 async def send_error(error: ProxyError, send: Send, extra: Headers) -> None:

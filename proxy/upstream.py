@@ -130,11 +130,17 @@ class Upstream:
 
     async def _ask(self, request: httpx.Request, until: float) -> httpx.Response:
         timer = Timer(until, min(self._patience.first_byte_s, self._patience.idle_s))
+        timer.begin(self._patience.first_byte_s)
         try:
-            response = await timer.wait(self._transport.handle_async_request(request), self._patience.first_byte_s)
+            response = await self._transport.handle_async_request(request)
         except BaseException as error:
             timer.stop()
-            raise _ours(error) from error
+            late = isinstance(error, asyncio.CancelledError) and timer.was_late()
+            ours = _ours(TimeoutError() if late else error)
+            if ours is None:
+                raise
+            raise ours from error
+        timer.end()
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = Timed(response.stream, self._patience.idle_s, timer)
         return response
@@ -162,8 +168,8 @@ class Upstream:
         return self.target.told(headers) + [(b"content-length", value) for value in length[:1]]
 
 
-def _ours(error: BaseException) -> BaseException:
-    """Why there is no answer, in our own words; what is no fault of the upstream's as it is."""
+def _ours(error: BaseException) -> UpstreamError | None:
+    """Why there is no answer, in our own words; None for what is no fault of the upstream's."""
     if isinstance(error, httpx.ConnectTimeout):
         return UnreachableError("the upstream did not accept a connection in time")
     if isinstance(error, httpx.ConnectError):
@@ -172,7 +178,7 @@ def _ours(error: BaseException) -> BaseException:
         return UpstreamTimeoutError("the upstream did not answer in time")
     if isinstance(error, httpx.HTTPError | OSError):
         return UpstreamError(f"the upstream broke off: {type(error).__name__}")
-    return error
+    return None
 
 
 def _stream(body: bytes | AsyncIterator[bytes]) -> httpx.SyncByteStream | httpx.AsyncByteStream:
