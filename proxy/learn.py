@@ -32,9 +32,6 @@ TOGETHER_MAX = 64
 WAITING_TOKENS_MAX = 4_000_000
 """Of the transcripts that wait: some 16 MB of text."""
 
-FOLDED_TOGETHER_MAX = 4
-"""Of these so many are folded at once: each holds the event loop for a millisecond or two, and streams run beside."""
-
 ROWS_MAX = 4_096
 """Rows that wait to be written; the store is far behind when there are so many."""
 
@@ -56,7 +53,6 @@ class Learner:
         self._newest: dict[str, Waiting] = {}
         self._rows: Backlog[Unwritten] = Backlog(ROWS_MAX)
         self._known: OrderedDict[bytes, None] = OrderedDict()
-        self._few = asyncio.Semaphore(FOLDED_TOGETHER_MAX)
         self._unlearned = 0
         self._is_full = False
 
@@ -138,10 +134,7 @@ class Learner:
                 if self._newest.get(waiting.exchange.conversation) is waiting:
                     del self._newest[waiting.exchange.conversation]
             try:
-                async with asyncio.TaskGroup() as together:
-                    for each in _by_conversation(taken):
-                        together.create_task(self._one_after_the_other(each))
-                        await asyncio.sleep(0)  # begun all at once they would hold the loop together
+                await asyncio.gather(*map(self._one_after_the_other, _by_conversation(taken)))
             finally:
                 self._queue.done(len(taken))
 
@@ -198,9 +191,8 @@ class Learner:
             return True
         if not exchange.is_urgent:
             await self._read_ahead(whole)
-        async with self._few:
-            if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at):
-                return None
+        if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at):
+            return None
         if exchange.answer:
             await self._runs.note(whole)
         self._known[end] = None
