@@ -14,7 +14,7 @@ from proxy.demo.model import demo_model
 from proxy.demo.serving import serve_app
 from proxy.patience import Patience
 from proxy.routes import Route, Routes
-from proxy.transport import AiohttpTransport
+from proxy.transport import PooledTransport
 from proxy.upstream import Target, Upstream
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 async def open_routes(settings: Settings, transport: httpx.AsyncBaseTransport | None, stack: AsyncExitStack) -> Routes:
     """The configured upstreams, or the demo model on a port of its own, so that the wire is real there too."""
     if transport is None:
-        transport = AiohttpTransport()
+        transport = PooledTransport()
     stack.push_async_callback(transport.aclose)
     own = Path(settings.prices) if settings.prices else None
     prices = load_prices(own, settings.price_row)

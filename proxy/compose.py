@@ -187,8 +187,6 @@ class Composer:
             task.exception()
 
     async def _composed(self, work: Work, request: ChatRequest, options: Options, mode: str, at: float) -> Composition:
-        if work.leaves:  # first: before Python 3.12 aiohttp writes a body in a task, which begins after this one
-            await asyncio.sleep(0)
         tenant = await self._claim.tenant(options.credential)
         with self._metrics.stage("trace"):
             history, identity = request.history, identity_of(options.conversation, request.fields)

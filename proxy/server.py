@@ -15,27 +15,28 @@ from proxy.websockets import MESSAGE_BYTES_MAX
 HEAD_BYTES_MAX = 64 * 1024
 """What OpenAI's own API takes."""
 
-_GATHERED_BYTES_MAX = 2**16
+_HEAD = b"HTTP/1.1 "
 
 
 class _Gathering:
-    """A transport that sends what is written in one turn of the event loop together: uvicorn writes the head and the
-    body of an answer one after the other, and a system call costs more than all that is done in between."""
+    """A transport that sends the head of an answer with what is written in the same turn of the event loop: uvicorn
+    writes head and body one after the other, and a system call costs more than all that is done in between."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._written: list[bytes] = []
-        self._bytes = 0
+        self._head = b""
 
     def write(self, data: bytes) -> None:
-        """Send it with the next flush; at once where it is much, so that the transport can say when it is too much."""
-        if not self._written:
+        """At once, unless it is a head; a body that looks like one only waits for the next turn."""
+        if not self._head and data.startswith(_HEAD):
+            self._head = data
             self._loop.call_soon(self._flush)
-        self._written.append(data)
-        self._bytes += len(data)
-        if self._bytes > _GATHERED_BYTES_MAX:
-            self._flush()
+        elif self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        else:
+            self._transport.write(data)
 
     def close(self) -> None:
         """After what was written."""
@@ -46,9 +47,9 @@ class _Gathering:
         return getattr(self._transport, name)
 
     def _flush(self) -> None:
-        if self._written:
-            written, self._written, self._bytes = self._written, [], 0
-            self._transport.write(written[0] if len(written) == 1 else b"".join(written))
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
 
 
 class Protocol(HttpToolsProtocol):

@@ -1,138 +1,138 @@
-"""aiohttp behind httpx's AsyncBaseTransport: what goes on the wire is what was given, headers and URL byte for byte.
+"""Connections to upstreams, kept while they may be used again, behind httpx's AsyncBaseTransport: what goes on the
+wire is what was given, headers and target byte for byte.
 
 Not chosen: httpx's own transport, whose pool walks all its connections at every request (462-1,884 ms to the first
-token at 256 streams where this costs some 7); and httpx-aiohttp, which joins repeated headers and writes escapes in a
-URL anew.
+token at 256 streams where this costs some 7).
 """
 
+import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator
-from functools import lru_cache
-from typing import Self
+from functools import partial
 
-import aiohttp
 import httpx
-from aiohttp import ClientTimeout
-from yarl import URL
+from aiohappyeyeballs import start_connection
+
+from proxy.connection import Body, Connection
 
 _KEEPALIVE_S = 4.0
 """Shorter than the 5 s of uvicorn (vLLM) and Node: a request on a connection that they just closed would fail."""
 
-_UNASKED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_NEXT_ADDRESS_S = 0.25
+"""A host with several addresses is tried at the next one after this (RFC 8305 §5)."""
 
-_ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
-    (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
-    (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
-    (aiohttp.ClientConnectorError, httpx.ConnectError),
-    (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
-    (aiohttp.ClientPayloadError, httpx.ReadError),
-    (aiohttp.ClientError, httpx.RemoteProtocolError),
-    (TimeoutError, httpx.ReadTimeout),
-    (OSError, httpx.ReadError),
-)
-"""The first that fits."""
-
-_THEIRS = (aiohttp.ClientError, TimeoutError, OSError)
+_Origin = tuple[str, str, int | None]
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Owns its session; must be made with a running event loop.
+class PooledTransport(httpx.AsyncBaseTransport):
+    """Must be made with a running event loop.
 
-    Of a request's extensions it reads `timeout` (its `connect`, in seconds) and `target`, the path and query as they
+    A request's headers are written as they are: its owner gives the host, and says how long the body is or that it is
+    chunked. Of its extensions `timeout` is read (its `connect`, in seconds) and `target`, the path and query as they
     are to be written.
     """
 
-    def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
-            skip_auto_headers=_UNASKED,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),  # any other gives one client's cookies to the next
-            timeout=ClientTimeout(total=None),
-        )
+    def __init__(self, *, keepalive_s: float = _KEEPALIVE_S) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._keepalive_s = keepalive_s
+        self._idle: dict[_Origin, list[tuple[Connection, float]]] = {}
+        self._open: set[Connection] = set()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._tls = ssl.create_default_context()
+        self._tls.set_alpn_protocols(["http/1.1"])
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One request. Raises httpx.ConnectError, ConnectTimeout, ReadTimeout, ReadError, RemoteProtocolError."""
-        target = request.extensions.get("target")
-        try:
-            answer = await self._session.request(
-                request.method,
-                exact_url(request.url, request.url.raw_path if target is None else target),
-                headers=[(name.decode("latin-1"), _text(value)) for name, value in request.headers.raw],
-                data=_body(request),
-                allow_redirects=False,
-                timeout=_timeout(request.extensions.get("timeout", {}).get("connect")),
-            )
-        except _THEIRS as error:
-            raise _translated(error) from error
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Answer(answer), request=request)
+        """One request. Raises httpx.ConnectError, ConnectTimeout, ReadError, RemoteProtocolError, LocalProtocolError;
+        what the body's iterator raises comes through."""
+        body = _body(request)
+        chunked = not isinstance(body, bytes) and "content-length" not in request.headers
+        head = _head(request)
+        url = request.url
+        origin = (url.scheme, url.host, url.port)
+        connection = self._kept(origin)
+        if connection is None:
+            connection = await self._connect(origin, request.extensions.get("timeout", {}).get("connect"))
+        answer = await connection.ask(head, body, chunked=chunked, bodyless=request.method == "HEAD")
+        return httpx.Response(answer.status, headers=answer.headers, stream=answer, request=request)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for connection in self._open:
+            connection.close()
+        await asyncio.gather(*[connection.ended.wait() for connection in self._open])
 
+    def _kept(self, origin: _Origin) -> Connection | None:
+        """The one that was used last: it is the least likely to be closed by now."""
+        idle = self._idle.get(origin)
+        while idle:
+            connection, since = idle.pop()
+            if connection.is_open and self._loop.time() - since < self._keepalive_s:
+                return connection
+            connection.close()
+        return None
 
-class _Answer(httpx.AsyncByteStream):
-    """The body as it comes, in the pieces in which it came. Its own iterator: a generator costs as much as a piece."""
+    def _keep(self, origin: _Origin, connection: Connection) -> None:
+        self._idle.setdefault(origin, []).append((connection, self._loop.time()))
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(self._keepalive_s, self._sweep)
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
-        self._broken: Exception | None = None
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        left: dict[_Origin, list[tuple[Connection, float]]] = {}
+        for origin, idle in self._idle.items():
+            for connection, since in idle:
+                if connection.is_open and now - since < self._keepalive_s:
+                    left.setdefault(origin, []).append((connection, since))
+                else:
+                    connection.close()
+        self._idle = left
+        self._sweeping = self._loop.call_later(self._keepalive_s, self._sweep) if left else None
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._broken is not None:
-            raise self._broken
-        content = self._answer.content
+    async def _connect(self, origin: _Origin, connect_s: float | None) -> Connection:
+        scheme, host, port = origin
+        if scheme not in ("http", "https"):
+            raise httpx.UnsupportedProtocol("an upstream is asked by http or https")
+        tls = self._tls if scheme == "https" else None
         try:
-            piece = await content.readany()
-        except _THEIRS as error:
-            self._broken = _translated(error)
-            piece = _unread(content) if isinstance(error, aiohttp.ClientError) else b""
-            if not piece:
-                raise self._broken from error
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def aclose(self) -> None:
-        """Back into the pool if it was read to its end; else the connection is closed, which ends the generation."""
-        self._answer.release()
-
-
-def _unread(content: aiohttp.StreamReader) -> bytes:
-    """What came before a connection broke: aiohttp tells of the break first, and then gives none of it."""
-    held = b"".join(getattr(content, "_buffer", ()))
-    return held[getattr(content, "_buffer_offset", 0) :]
+            async with asyncio.timeout(connect_s):
+                addresses = await self._loop.getaddrinfo(host, port or (443 if tls else 80), type=socket.SOCK_STREAM)
+                connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S)
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a model may think for long
+                made = partial(Connection, partial(self._keep, origin), self._open.discard)
+                _, connection = await self._loop.create_connection(
+                    made, sock=connected, ssl=tls, server_hostname=host if tls else None
+                )
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("no connection in time") from error
+        except (OSError, RuntimeError, UnicodeError) as error:  # uvloop has RuntimeErrors for some of a socket's
+            raise httpx.ConnectError(type(error).__name__) from error
+        if connection.is_open:
+            self._open.add(connection)
+        return connection
 
 
-def exact_url(url: httpx.URL, target: bytes) -> URL:
-    """The server of a URL, asked for a path and query that no one writes anew."""
-    userinfo = f"{url.userinfo.decode()}@" if url.userinfo else ""
-    return URL(f"{url.scheme}://{userinfo}{url.netloc.decode()}{target.decode()}", encoded=True)
+def _head(request: httpx.Request) -> bytes:
+    """The request line and the headers; raises httpx.LocalProtocolError where one of them holds a line's end."""
+    target = request.extensions.get("target")
+    start = b"%b %b HTTP/1.1\r\n" % (request.method.encode("ascii"), request.url.raw_path if target is None else target)
+    headers = request.headers.raw
+    head = b"".join((start, *[b"%b: %b\r\n" % header for header in headers], b"\r\n"))
+    lines = len(headers) + 2
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+        raise httpx.LocalProtocolError("a header that would be two")
+    return head
 
 
-def _body(request: httpx.Request) -> bytes | AsyncIterator[bytes] | None:
+def _body(request: httpx.Request) -> Body:
     if isinstance(request.stream, httpx.ByteStream):
-        return b"".join(request.stream) or None
-    return aiter(request.stream) if isinstance(request.stream, httpx.AsyncByteStream) else None
+        return b"".join(request.stream)
+    if isinstance(request.stream, httpx.AsyncByteStream):
+        return _parts(request.stream)
+    return b""
 
 
-def _text(value: bytes) -> str:
-    """A header's value for aiohttp, which writes UTF-8."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-@lru_cache(maxsize=64)
-def _timeout(connect_s: float | None) -> ClientTimeout:
-    return ClientTimeout(total=None, sock_connect=connect_s)
-
-
-def _translated(error: Exception) -> httpx.RequestError:
-    """aiohttp's errors as httpx's, without the URL that some of them quote."""
-    ours = next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))
-    return ours(type(error).__name__)
+def _parts(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
+    return aiter(stream)

@@ -6,11 +6,12 @@ of its own.
 
 import asyncio
 import string
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import httpx
 
@@ -36,9 +37,6 @@ _CREDENTIALS = (b"authorization", b"api-key", b"x-api-key", b"cookie")
 
 _RETRY_AFTER_S = 0.05
 
-_PIECE_BYTES = 2**18
-"""Larger bodies are written in pieces of this size: in one go they would hold up the event loop (aiohttp warns)."""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -63,20 +61,23 @@ class Target:
         kept = [(name, value) for name, value in _without(headers, _NOT_TOLD) if not name.startswith(_OURS)]
         if self.replaces:
             kept = without_credentials(kept)
-        if self.key and not any(name == b"authorization" for name, _ in kept):
-            own.append((b"authorization", b"Bearer " + self.key.encode()))
+        if self._authorization and not any(name == b"authorization" for name, _ in kept):
+            own.append((b"authorization", self._authorization))
         names = {name for name, _ in own}
         return [(name, value) for name, value in kept if name not in names] + own if own else kept
 
     @cached_property
     def url(self) -> httpx.URL:
-        """The server, with the credentials that its URL may hold; raises httpx.InvalidURL."""
+        """The server; raises httpx.InvalidURL."""
         return httpx.URL(self.base_url)
 
     @cached_property
-    def plain_url(self) -> httpx.URL:
-        """The same without: one credential a call, as aiohttp refuses to choose."""
-        return self.url.copy_with(userinfo=b"")
+    def _authorization(self) -> bytes:
+        """The key's, or that of the credentials which the URL may hold."""
+        if self.key:
+            return b"Bearer " + self.key.encode()
+        userinfo = self.url.userinfo
+        return b"Basic " + b64encode(unquote_to_bytes(userinfo)) if userinfo else b""
 
     @cached_property
     def _base_path(self) -> str:
@@ -148,13 +149,11 @@ class Upstream:
     def _request(
         self, method: str, path: str, query: bytes, headers: Headers, body: bytes | AsyncIterator[bytes]
     ) -> httpx.Request:
-        outgoing = self._outgoing(headers, body)
-        named = any(name == b"authorization" for name, _ in outgoing)
         try:
             return httpx.Request(
                 method,
-                self.target.plain_url if named else self.target.url,
-                headers=outgoing,
+                self.target.url,
+                headers=self._outgoing(headers, body),
                 stream=_stream(body),
                 extensions={**self._extensions, "target": self.target.path(path, query)},
             )
@@ -162,10 +161,15 @@ class Upstream:
             raise UpstreamError("the upstream's URL cannot be used") from error
 
     def _outgoing(self, headers: Headers, body: bytes | AsyncIterator[bytes]) -> Headers:
-        length = [value for name, value in headers if name == b"content-length"]
+        length = header(headers, b"content-length")
         if isinstance(body, bytes):
-            length = [str(len(body)).encode()] if body or length else []
-        return self.target.told(headers) + [(b"content-length", value) for value in length[:1]]
+            length = b"%d" % len(body) if body or length else b""
+        told = [(b"host", self.target.url.netloc), *self.target.told(headers)]
+        if length:
+            told.append((b"content-length", length))
+        elif not isinstance(body, bytes):
+            told.append((b"transfer-encoding", b"chunked"))
+        return told
 
 
 def _ours(error: BaseException) -> UpstreamError | None:
@@ -182,24 +186,17 @@ def _ours(error: BaseException) -> UpstreamError | None:
 
 
 def _stream(body: bytes | AsyncIterator[bytes]) -> httpx.SyncByteStream | httpx.AsyncByteStream:
-    if isinstance(body, bytes) and len(body) <= _PIECE_BYTES:
-        return httpx.ByteStream(body)
-    return _Pieces(_in_pieces(body) if isinstance(body, bytes) else body)
+    return httpx.ByteStream(body) if isinstance(body, bytes) else _Parts(body)
 
 
-class _Pieces(httpx.AsyncByteStream):
+class _Parts(httpx.AsyncByteStream):
     """A body that is sent as it comes."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, parts: AsyncIterator[bytes]) -> None:
+        self._parts = parts
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pieces
-
-
-async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), _PIECE_BYTES):
-        yield body[start : start + _PIECE_BYTES]
+        return self._parts
 
 
 def raw_path(scope: Mapping[str, Any]) -> str:

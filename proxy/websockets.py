@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import aiohttp
+import httpx
 from starlette.types import Receive, Scope, Send
+from yarl import URL
 
 from proxy.errors import ProxyError, UnreachableError
 from proxy.relay import send_error
 from proxy.routes import Routes
-from proxy.transport import exact_url
 from proxy.upstream import Headers, end_to_end, raw_path
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class WebSockets:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._open_session().ws_connect(
-                    exact_url(target.url, target.path(raw_path(scope), query)),
+                    _exact(target.url, target.path(raw_path(scope), query)),
                     protocols=scope.get("subprotocols", ()),
                     headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in told],
                     max_msg_size=MESSAGE_BYTES_MAX,
@@ -143,6 +144,11 @@ def _sendable(code: int | None) -> int:
 def _end_to_end(headers: Any) -> Headers:
     kept = end_to_end([(name.encode(), value.encode()) for name, value in (headers or {}).items()])
     return [(name, value) for name, value in kept if name != b"content-length"]
+
+
+def _exact(url: httpx.URL, target: bytes) -> URL:
+    """The server of a URL, asked for a path and query that no one writes anew."""
+    return URL(f"{url.scheme}://{url.netloc.decode()}{target.decode()}", encoded=True)
 
 
 def _model(query: bytes) -> str:

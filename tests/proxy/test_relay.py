@@ -7,7 +7,7 @@ from proxy.demo.serving import serve_app
 from proxy.errors import BadRequestError, UpstreamError
 from proxy.patience import Patience
 from proxy.relay import relay, send_error
-from proxy.transport import AiohttpTransport
+from proxy.transport import PooledTransport
 from proxy.upstream import Target, Upstream, end_to_end
 from tests.support.upstreams import dies_mid_stream
 
@@ -150,7 +150,7 @@ async def test_a_real_upstream_that_dies_mid_stream():
     client = Client()
     async with serve_app(dies_mid_stream()) as port:
         target = Target(f"http://127.0.0.1:{port}")
-        transport = AiohttpTransport()
+        transport = PooledTransport()
         try:
             upstream = Upstream(target, transport, Patience(5, 5, 5))
             response = await upstream.send("POST", "/v1/chat/completions", b"", [], b"{}")

@@ -10,7 +10,7 @@ import pytest
 from proxy.demo.serving import serve_app
 from proxy.errors import UpstreamError, UpstreamTimeoutError
 from proxy.patience import Patience
-from proxy.transport import AiohttpTransport
+from proxy.transport import PooledTransport
 from proxy.upstream import HOP_BY_HOP, Target, Upstream, end_to_end, raw_path
 from tests.support.upstreams import canned, echo, never_answers
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow  # each starts a server
 
 @asynccontextmanager
 async def calling(url, *, key="", timeout_s=5.0):
-    transport = AiohttpTransport()
+    transport = PooledTransport()
     try:
         yield Upstream(Target(url, key), transport, Patience(timeout_s, timeout_s, timeout_s))
     finally:

@@ -10,7 +10,7 @@ import pytest
 from proxy.demo.serving import serve_app
 from proxy.errors import UpstreamTimeoutError
 from proxy.patience import Patience
-from proxy.transport import AiohttpTransport
+from proxy.transport import PooledTransport
 from proxy.upstream import Target, Upstream
 from tests.support.upstreams import canned, never_answers
 
@@ -25,7 +25,7 @@ def trickles(gap_s: float, pieces: int):
 @asynccontextmanager
 async def answered(app, **seconds: float):
     """The response of an upstream with these time-outs."""
-    transport = AiohttpTransport()
+    transport = PooledTransport()
     patience = Patience(**{"connect_s": 5, "first_byte_s": 5, "idle_s": 5, **seconds})
     async with serve_app(app, stop_timeout_s=1) as port:
         upstream = Upstream(Target(f"http://127.0.0.1:{port}"), transport, patience)
