@@ -170,8 +170,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        headers, self._headers = self._headers, []  # trailers are not among them
         if self._answer is not None and status >= 200:  # 100 and 103 only announce an answer
-            self._answer.begin(status, self._headers)
+            self._answer.begin(status, headers)
 
     def on_body(self, body: bytes) -> None:
         if self._answer is not None:

@@ -22,6 +22,9 @@ _KEEPALIVE_S = 4.0
 _NEXT_ADDRESS_S = 0.25
 """A host with several addresses is tried at the next one after this (RFC 8305 §5)."""
 
+_SAFE = ("GET", "HEAD", "OPTIONS")
+"""RFC 9110 §9.2.1: asked again where a kept connection ends instead of an answer."""
+
 _Origin = tuple[str, str, int | None]
 
 
@@ -48,13 +51,19 @@ class PooledTransport(httpx.AsyncBaseTransport):
         body = _body(request)
         chunked = not isinstance(body, bytes) and "content-length" not in request.headers
         head = _head(request)
+        bodyless = request.method == "HEAD"
         url = request.url
         origin = (url.scheme, url.host, url.port)
-        connection = self._kept(origin)
-        if connection is None:
-            connection = await self._connect(origin, request.extensions.get("timeout", {}).get("connect"))
-        answer = await connection.ask(head, body, chunked=chunked, bodyless=request.method == "HEAD")
-        return httpx.Response(answer.status, headers=answer.headers, stream=answer, request=request)
+        while True:
+            kept = self._kept(origin)
+            connection = kept or await self._connect(origin, request.extensions.get("timeout", {}).get("connect"))
+            try:
+                answer = await connection.ask(head, body, chunked=chunked, bodyless=bodyless)
+            except httpx.RemoteProtocolError:  # it may have been closed while we wrote
+                if kept is None or request.method not in _SAFE or not isinstance(body, bytes):
+                    raise
+            else:
+                return httpx.Response(answer.status, headers=answer.headers, stream=answer, request=request)
 
     async def aclose(self) -> None:
         """Close all connections."""
