@@ -19,6 +19,8 @@ _LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 
 _BLOCK_BYTES = 2**14
 
+_DEFLATED = (b"gzip", b"x-gzip", b"deflate")
+
 READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
 
 
@@ -26,9 +28,9 @@ class Collector:
     """Feed it the body's bytes as they came; then ask for `turns` and `usage`. Names of headers in lower case."""
 
     def __init__(self, headers: Headers, *, bytes_max: int) -> None:
-        encoding = header(headers, b"content-encoding")
+        encoding = header(headers, b"content-encoding").strip().lower()
         self._is_stream = header(headers, b"content-type").lower().startswith(b"text/event-stream")
-        self._inflater = zlib.decompressobj(wbits=47) if encoding in (b"gzip", b"deflate") else None
+        self._inflater = zlib.decompressobj(wbits=47) if encoding in _DEFLATED else None
         self._readable = self._inflater is not None or encoding in (b"", b"identity")
         self._bytes_max = bytes_max
         self._read = 0

@@ -20,7 +20,8 @@ from tests.support.upstreams import ANSWER
 
 def test_compressed_answers_at_any_cut():
     for kind, body in ((JSON, json.dumps(ANSWER).encode()), (SSE, stream({"content": "Noted, "}, {"content": "sir."}))):
-        for encoding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
+        packed_as = [(name, gzip.compress(body)) for name in ("gzip", "GZIP", " x-gzip ")]
+        for encoding, packed in [*packed_as, ("deflate", zlib.compress(body)), ("Identity", body)]:
             for size in (0, 1, 7):
                 assert collected(packed, kind, encoding, size=size).message().text == "Noted, sir."
 
