@@ -25,15 +25,23 @@ _SAMPLE_BYTES = 64
 _BLANK = b" \t\r\n"
 
 
+def _samples(body: bytes) -> Iterator[bytes]:
+    """Bytes spread evenly between each power of two and the one before it."""
+    size = _BYTES_MIN // 2
+    while size < len(body):
+        yield b"%d %b" % (size, body[size // 2 : size : size // (2 * _SAMPLE_BYTES)])
+        size *= 2
+
+
 class History:
     """A list of messages as it was read.
 
     `same` of them were read before, in a request whose lineage was `before` (None if none was traced); `traced` is to
     be set to this one's. In `body`, which is cut after the last message, the list begins at `start` and each message
-    ends at one of `ends`.
+    ends at one of `ends`. `samples` are what it is found by.
     """
 
-    __slots__ = ("before", "body", "ends", "messages", "same", "start", "traced")
+    __slots__ = ("before", "body", "ends", "messages", "same", "samples", "start", "traced")
 
     def __init__(
         self,
@@ -50,6 +58,7 @@ class History:
         self.ends = ends
         self.same = same
         self.before = before
+        self.samples = tuple(_samples(body))
         self.traced: Lineage | None = None
 
 
@@ -120,9 +129,9 @@ class Histories:
         """Keep one; the `earlier` one that it goes on from goes as soon as nothing finds it any more."""
         self._kept[history] = None
         self._bytes += len(history.body)
-        for sample in _samples(history.body):
+        for sample in history.samples:
             self._sampled[sample] = history
-        if earlier is not None and not any(self._sampled.get(each) is earlier for each in _samples(earlier.body)):
+        if earlier is not None and not any(self._sampled.get(each) is earlier for each in earlier.samples):
             self._drop(earlier)
         while self._bytes > self._bytes_max:
             self._drop(next(iter(self._kept)))
@@ -130,7 +139,7 @@ class Histories:
     def _drop(self, history: History) -> None:
         del self._kept[history]
         self._bytes -= len(history.body)
-        for sample in _samples(history.body):
+        for sample in history.samples:
             if self._sampled.get(sample) is history:
                 del self._sampled[sample]
 
@@ -140,14 +149,6 @@ NOTHING = History(())
 
 UNKNOWN = Histories(bytes_max=0)
 """Keeps none."""
-
-
-def _samples(body: bytes) -> Iterator[bytes]:
-    """Bytes spread evenly between each power of two and the one before it."""
-    size = _BYTES_MIN // 2
-    while size < len(body):
-        yield b"%d %b" % (size, body[size // 2 : size : size // (2 * _SAMPLE_BYTES)])
-        size *= 2
 
 
 def _shared(earlier: History, body: bytes) -> int:
