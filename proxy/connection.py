@@ -55,8 +55,8 @@ class Connection(asyncio.Protocol):
 
         A body of parts is sent as they come, `chunked` if its length is not in the head; what its iterator raises is
         raised here. `bodyless`: a HEAD, whose answer ends with its head whatever that says, and the connection with it,
-        as llhttp cannot be told. Raises
-        httpx.RemoteProtocolError for what is not HTTP, httpx.ReadError where the connection breaks.
+        as llhttp cannot be told. Raises httpx.RemoteProtocolError for what is not HTTP and where nothing comes; of an
+        answer that has begun, reading raises that or httpx.ReadError.
         """
         answer = self._answer = Answer(self, bodyless)
         self._head_bytes = 0

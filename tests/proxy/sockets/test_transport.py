@@ -1,6 +1,7 @@
 """How a connection is made: TLS, several addresses, time-outs."""
 
 import asyncio
+import gc
 import socket
 import ssl
 from contextlib import asynccontextmanager
@@ -73,6 +74,21 @@ async def test_a_server_that_accepts_no_connection_in_time():
         async with opened() as transport:
             with pytest.raises(httpx.ConnectTimeout):
                 await get(transport, f"http://127.0.0.1:{listener.getsockname()[1]}/", connect_s=0.2)
+
+
+async def test_a_handshake_that_never_comes_leaves_no_socket_open():
+    """An open one would be a ResourceWarning, which is an error here."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it connects, and no one speaks
+        async with opened() as transport:
+            url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+            with pytest.raises(httpx.ConnectTimeout):
+                await get(transport, url, connect_s=0.1)
+            asked = asyncio.create_task(get(transport, url))
+            await asyncio.sleep(0.1)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+    gc.collect()
 
 
 @pytest.mark.parametrize("url", ["http://nowhere.invalid/", "http://127.0.0.1:9/", f"http://{'a' * 64}.invalid/"])
