@@ -8,7 +8,6 @@ token at 256 streams where this costs some 7).
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
 from functools import partial
 
 import httpx
@@ -69,9 +68,10 @@ class PooledTransport(httpx.AsyncBaseTransport):
         """Close all connections."""
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for connection in self._open:
+        left = tuple(self._open)
+        for connection in left:
             connection.close()
-        await asyncio.gather(*[connection.ended.wait() for connection in self._open])
+        await asyncio.gather(*[connection.ended.wait() for connection in left])
 
     def _kept(self, origin: _Origin) -> Connection | None:
         """The one that was used last: it is the least likely to be closed by now."""
@@ -139,9 +139,5 @@ def _body(request: httpx.Request) -> Body:
     if isinstance(request.stream, httpx.ByteStream):
         return b"".join(request.stream)
     if isinstance(request.stream, httpx.AsyncByteStream):
-        return _parts(request.stream)
+        return aiter(request.stream)
     return b""
-
-
-def _parts(stream: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
-    return aiter(stream)

@@ -61,7 +61,7 @@ class Target:
         kept = [(name, value) for name, value in _without(headers, _NOT_TOLD) if not name.startswith(_OURS)]
         if self.replaces:
             kept = without_credentials(kept)
-        if self._authorization and not any(name == b"authorization" for name, _ in kept):
+        if self._authorization and not any(name == b"authorization" for name, _ in (*kept, *own)):
             own.append((b"authorization", self._authorization))
         names = {name for name, _ in own}
         return [(name, value) for name, value in kept if name not in names] + own if own else kept
@@ -76,8 +76,9 @@ class Target:
         """The key's, or that of the credentials which the URL may hold."""
         if self.key:
             return b"Bearer " + self.key.encode()
-        userinfo = self.url.userinfo
-        return b"Basic " + b64encode(unquote_to_bytes(userinfo)) if userinfo else b""
+        user, _, password = self.url.userinfo.partition(b":")
+        pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+        return b"Basic " + b64encode(pair) if len(pair) > 1 else b""
 
     @cached_property
     def _base_path(self) -> str:

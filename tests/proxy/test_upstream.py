@@ -108,6 +108,21 @@ async def test_credentials_in_the_base_url_are_sent_where_the_client_sends_none(
             assert sent == [expected]
 
 
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        (Target("http://ann@host"), b"Basic YW5uOg=="),
+        (Target("http://ann:p%3Ass@host"), b"Basic YW5uOnA6c3M="),
+        (Target("http://ann:pass@host", "ours"), b"Bearer ours"),
+        (Target("http://ann:pass@host", headers=((b"authorization", b"set"),)), b"set"),
+        (Target("http://host", "ours", headers=((b"authorization", b"set"),)), b"set"),
+    ],
+)
+def test_one_credential_is_told(target, sent):
+    assert target.told([]) == [(b"authorization", sent)]
+    assert target.told([(b"authorization", b"mine")]) == [(b"authorization", b"set" if sent == b"set" else b"mine")]
+
+
 async def test_cookies_of_the_upstream_are_the_client_s_to_keep():
     """A jar of ours would give one client's session to the next."""
     seen = []
