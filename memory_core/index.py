@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,12 @@ Bytes8 = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 DayNumbers = NDArray[np.int32]
 
+_T = TypeVar("_T", bound=np.generic)
+
 _INPUT, _ASKS, _WHEN = 1, 2, 4
 
 _ROWS_MIN = 4
-"""Room at the beginning; it doubles as a conversation grows, and most have few turns."""
+"""Room at the beginning; half of it is added whenever a conversation outgrows it, and most have few turns."""
 
 _POSTING_BYTES = 32
 _TERM_BYTES = 270
@@ -236,11 +239,18 @@ class MemoryIndex:
     def _reserve(self, count: int) -> None:
         if count <= len(self._vectors):
             return
-        size = max(count, 2 * len(self._vectors))
-        self._vectors = np.resize(self._vectors, (size, self.dimension))
-        self._pair_norms = np.resize(self._pair_norms, size)
-        self._lengths = np.resize(self._lengths, size)
-        self._chars = np.resize(self._chars, size)
-        self._cues = np.resize(self._cues, size)
-        self._speaker_ids = np.resize(self._speaker_ids, size)
-        self._days = np.resize(self._days, size)
+        size = max(count, len(self._vectors) * 3 // 2)
+        self._vectors = _grown(self._vectors, size)
+        self._pair_norms = _grown(self._pair_norms, size)
+        self._lengths = _grown(self._lengths, size)
+        self._chars = _grown(self._chars, size)
+        self._cues = _grown(self._cues, size)
+        self._speaker_ids = _grown(self._speaker_ids, size)
+        self._days = _grown(self._days, size)
+
+
+def _grown(rows: NDArray[_T], size: int) -> NDArray[_T]:
+    """The same rows with room for `size` of them; what is not written yet need not be in memory."""
+    grown = np.empty((size, *rows.shape[1:]), rows.dtype)
+    grown[: len(rows)] = rows
+    return grown
