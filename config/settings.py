@@ -266,7 +266,7 @@ class Settings(Loaded):
         10.0,
         ge=0,
         le=600,
-        description="Seconds that open answers and the learner get after SIGTERM. Below Kubernetes' 30.",
+        description="Seconds that open answers get after SIGTERM, and then the learner: both below Kubernetes' 30.",
     )
 
     # == Watching

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from importlib import metadata
+from math import ceil
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ from proxy.demo.serving import serve_app
 from proxy.demo.show import run_demo
 from proxy.give_back import share_one_arena
 from proxy.server import OPTIONS
+from proxy.upstream import origin_of
 
 app = cyclopts.App(
     name="isocost",
@@ -70,7 +72,7 @@ def serve(
     flags = {"host": host, "port": port, "upstream": upstream, "store": store, "workers": workers}
     settings = load_settings(flags, config)
     _log_to_stderr(settings.log_level)
-    shown = settings.upstream if settings.upstream else "the built-in demo model"
+    shown = origin_of(settings.upstream) if settings.upstream else "the built-in demo model"
     logging.getLogger("isocost").info(
         "isocost on http://%s:%d -> %s, mode %s", settings.host, settings.port, shown, settings.mode
     )
@@ -88,7 +90,7 @@ def serve(
         port=settings.port,
         workers=settings.workers,
         **OPTIONS,
-        timeout_graceful_shutdown=int(settings.drain_timeout_s),
+        timeout_graceful_shutdown=ceil(settings.drain_timeout_s),
     )
     return 0
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from proxy.errors import ProxyError
+from proxy.headers import Headers, header
 from proxy.message import MALFORMED, Message, as_resent, items_as_resent, read_message
 from proxy.sse import EventReader
-from proxy.upstream import Headers, header
 
 _LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 """Of a stream of /v1/responses: they hold the whole response."""

@@ -7,6 +7,7 @@ client's bytes go upstream unchanged and the composition says why.
 import asyncio
 import logging
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import msgspec
@@ -135,10 +136,10 @@ class Composer:
             work.task.add_done_callback(self._finished)
         return work
 
-    async def finish(self, work: Work) -> Composition:
+    async def finish(self, work: Work, *, within_s: float = inf) -> Composition:
         """The body to forward. Never raises; what takes too long goes on by itself, for the next request's sake."""
         try:
-            return await self._in_time(work)
+            return await self._in_time(work, within_s)
         except Exception as error:  # the guard of "memory never breaks an answer"
             reason = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
             self._metrics.memory_errors.add(reason)
@@ -161,10 +162,11 @@ class Composer:
         if mode == "auto" and lineage.conversation in self._behind:
             raise CatchingUpError
 
-    async def _in_time(self, work: Work) -> Composition:
+    async def _in_time(self, work: Work, within_s: float) -> Composition:
         task = work.task
         if task is not None and not task.done():
-            await asyncio.wait({task}, timeout=max(0.0, work.until - asyncio.get_running_loop().time()))
+            left = min(work.until - asyncio.get_running_loop().time(), within_s)
+            await asyncio.wait({task}, timeout=max(0.0, left))
         if task is not None and task.done():
             return task.result()
         if task is not None and work.unchanged.lineage is not None:

@@ -24,6 +24,10 @@ _JOINED_BYTES_MAX = 2**16
 """A body up to this is copied behind its head, which is cheaper than to write twice."""
 
 
+_STATUS_MAX = 599
+"""What a server may answer (RFC 9110 §15), and what ours can say."""
+
+
 class Connection(asyncio.Protocol):
     """`give_back` is called when an answer was read to its end and another request may follow; `lost` at the end."""
 
@@ -34,8 +38,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._parser = HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(  # as aiohttp and browsers do: servers are sloppy
-            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        self._parser.set_dangerous_leniencies(  # as browsers do: servers are sloppy
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
         self._answer: Answer | None = None
         self._headers: list[tuple[bytes, bytes]] = []
@@ -50,18 +54,19 @@ class Connection(asyncio.Protocol):
         """Neither side has closed it."""
         return not self._transport.is_closing()
 
-    async def ask(self, head: bytes, body: Body, *, chunked: bool = False, bodyless: bool = False) -> "Answer":
+    async def ask(self, head: bytes, body: Body, *, length: int | None = None, bodyless: bool = False) -> "Answer":
         """Send a request, return its answer when the head of it is here. The caller closes it.
 
-        A body of parts is sent as they come, `chunked` if its length is not in the head; what its iterator raises is
-        raised here. `bodyless`: a HEAD, whose answer ends with its head whatever that says, and the connection with it,
-        as llhttp cannot be told. Raises httpx.RemoteProtocolError for what is not HTTP and where nothing comes; of an
-        answer that has begun, reading raises that or httpx.ReadError.
+        A body of parts is sent as they come: `length` bytes if the head says so (httpx.LocalProtocolError where they
+        are not as many, since the rest would be read out of the next request), else chunked; what its iterator raises
+        is raised here. `bodyless`: a HEAD, whose answer ends with its head whatever that says, and the connection with
+        it, as llhttp cannot be told. Raises httpx.RemoteProtocolError for what is not HTTP and where nothing comes; of
+        an answer that has begun, reading raises that or httpx.ReadError.
         """
         answer = self._answer = Answer(self, bodyless)
         self._head_bytes = 0
         if not isinstance(body, bytes):
-            self._pouring = self._loop.create_task(self._pour(head, body, chunked))
+            self._pouring = self._loop.create_task(self._pour(head, body, length))
             self._pouring.add_done_callback(self._poured)
         elif len(body) <= _JOINED_BYTES_MAX:
             self._transport.write(head + body)
@@ -108,13 +113,19 @@ class Connection(asyncio.Protocol):
 
     # --- writing
 
-    async def _pour(self, head: bytes, parts: AsyncIterator[bytes], chunked: bool) -> None:
+    async def _pour(self, head: bytes, parts: AsyncIterator[bytes], length: int | None) -> None:
         """The head goes with the first part: who hangs up before that has asked nothing."""
+        chunked, sent = length is None, 0
         async for part in parts:
+            sent += len(part)
+            if length is not None and sent > length:
+                break
             if part:
                 self._transport.write(head + (b"%x\r\n%b\r\n" % (len(part), part) if chunked else part))
                 head = b""
                 await self._room.wait()
+        if length is not None and sent != length:
+            raise httpx.LocalProtocolError("its body is not as long as it says")
         self._transport.write(head + (b"0\r\n\r\n" if chunked else b""))
 
     def _poured(self, task: asyncio.Task[None]) -> None:
@@ -164,6 +175,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers = []
+        if self._answer is not None and self._answer.status:  # what follows an answer would be read as the next one's
+            self._answer.may_follow = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
@@ -171,7 +184,11 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         headers, self._headers = self._headers, []  # trailers are not among them
-        if self._answer is not None and status >= 200:  # 100 and 103 only announce an answer
+        if self._answer is None or status < 200:  # 100 and 103 only announce an answer
+            return
+        if status > _STATUS_MAX:
+            self._answer.fail(httpx.RemoteProtocolError("no such status"))
+        else:
             self._answer.begin(status, headers)
 
     def on_body(self, body: bytes) -> None:
@@ -213,6 +230,11 @@ class Answer(httpx.AsyncByteStream):
         self._unread = 0
         self._connection.resume()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def is_read(self) -> bool:
+        """It is whole, and nothing of it is left to be read."""
+        return self.is_whole and not self._pieces and self._error is None
 
     async def aclose(self) -> None:
         """Give the connection back, or end the generation."""

@@ -3,9 +3,11 @@
 ProxyError
 ├── BadRequestError        400  the body cannot be read as a chat request
 ├── ModelNotFoundError     404  no upstream serves this model
+├── RequestTimeoutError    408  the rest of it does not come
 ├── BodyTooLargeError      413  the body is over our cap
 ├── HeadTooLargeError      431  the headers are
 ├── TooManyError           429  as many requests of this credential are under way as we take
+├── UnknownCodingError     501  the body comes in a transfer coding that we do not take off
 ├── BusyError              503  as many requests are
 └── UpstreamError          502  the model behind us broke off
     ├── UnreachableError   502  it could not be reached
@@ -41,6 +43,14 @@ class BadRequestError(ProxyError):
     type = "invalid_request_error"
 
 
+class RequestTimeoutError(ProxyError):
+    """The client has begun a request and does not go on."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+
+
 class BodyTooLargeError(ProxyError):
     """The client's body is over the cap."""
 
@@ -63,6 +73,14 @@ class HeadTooLargeError(ProxyError):
     status = 431
     type = "invalid_request_error"
     code = "headers_too_large"
+
+
+class UnknownCodingError(ProxyError):
+    """The client's body comes in a transfer coding that we do not take off."""
+
+    status = 501
+    type = "invalid_request_error"
+    code = "unknown_transfer_encoding"
 
 
 class TooManyError(ProxyError):

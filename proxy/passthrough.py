@@ -4,19 +4,22 @@ With several upstreams the model decides, so that a JSON body is read first; wha
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from urllib.parse import unquote
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from proxy.errors import BodyTooLargeError, ProxyError
+from proxy.headers import Headers, end_to_end, is_coded
 from proxy.message import MALFORMED
 from proxy.model_list import ModelList
 from proxy.relay import ClientGoneError, relay, send_error, until_gone
 from proxy.routes import Routes
-from proxy.upstream import Headers, Upstream, end_to_end, raw_path
+from proxy.upstream import Upstream, raw_path
+
+log = logging.getLogger(__name__)
 
 _MODELS = ("/v1/models", "/models")
 
@@ -50,23 +53,26 @@ class Passthrough:
             upload.ended.set()
         upstream = self._routes.default
         if self._routes.several:
-            if isinstance(body, AsyncIterator) and _is_json(headers):
+            if isinstance(body, AsyncIterator) and _is_json(headers) and not is_coded(headers):
                 body = await self._whole(body)
             upstream = self._upstream(scope["path"], body)
         response = await upstream.send(scope["method"], raw_path(scope), scope["query_string"], headers, body)
         kept = end_to_end(response.headers.raw)
-        await relay(response, send, headers=kept, read_along=_ignore, before_end=_nothing)
+        try:
+            await relay(response, send, headers=kept, read_along=_ignore, before_end=_nothing)
+        except ProxyError as error:  # its headers are out: all that is left is to break off, as the upstream did
+            log.warning("%s", error)
 
     def _upstream(self, path: str, body: bytes | AsyncIterator[bytes]) -> Upstream:
         """By the model that the path or the body names."""
         for listing in _MODELS:
             if path.startswith(f"{listing}/"):
-                return self._routes.upstream(unquote(path.removeprefix(f"{listing}/")))
+                return self._routes.upstream(path.removeprefix(f"{listing}/"))
         named = _Named()
         if isinstance(body, bytes) and body:
             with suppress(*MALFORMED):  # what is no JSON is the upstream's to judge
                 named = msgspec.json.decode(body, type=_Named)
-        return self._routes.upstream(named.model) if named.model else self._routes.default
+        return self._routes.upstream(named.model)
 
     async def _whole(self, parts: AsyncIterator[bytes]) -> bytes:
         held = bytearray()

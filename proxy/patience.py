@@ -25,7 +25,7 @@ class Timer:
     """Of one exchange, which must end by `until` (the loop's time). To be stopped.
 
     It looks every `every_s`, no longer than any wait may last, whether one should have ended. While nothing is waited
-    for, as when the client is slow to read, nothing runs out.
+    for, as when the client is slow to read, only the whole runs out.
     """
 
     def __init__(self, until: float, every_s: float) -> None:
@@ -44,9 +44,13 @@ class Timer:
         self._due = min(now + seconds, self._until)
         return now < self._until
 
+    def extend(self, seconds: float) -> None:
+        """What is waited for may take so many seconds from now on."""
+        self._due = min(self._loop.time() + seconds, self._until)
+
     def end(self) -> None:
         """What was waited for has come."""
-        self._due = inf
+        self._due = self._until
 
     def was_late(self) -> bool:
         """To be asked where the wait was cancelled: by this timer, and by nobody else."""
@@ -69,7 +73,7 @@ class Timer:
 class Timed(httpx.AsyncByteStream):
     """A body whose next piece must come within `idle_s`; reading it raises httpx.ReadTimeout where it does not.
 
-    To be closed; its own iterator, as in transport.py.
+    To be closed; its own iterator, as in connection.py.
     """
 
     def __init__(self, stream: httpx.AsyncByteStream, idle_s: float, timer: Timer) -> None:
@@ -94,6 +98,15 @@ class Timed(httpx.AsyncByteStream):
             raise
         self._timer.end()
         return piece
+
+    @property
+    def is_whole(self) -> bool:
+        """All of it is here, and was read."""
+        return bool(getattr(self._stream, "is_read", False))
+
+    def was_late(self) -> bool:
+        """To be asked where whoever reads it was cancelled: the whole took too long."""
+        return self._timer.was_late()
 
     async def aclose(self) -> None:
         """Close the upstream's."""

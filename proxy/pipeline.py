@@ -26,6 +26,7 @@ from proxy.collect import READABLE_ENCODINGS, Collector
 from proxy.compose import Composer, Composition, Work
 from proxy.errors import ProxyError
 from proxy.exchange import Exchange
+from proxy.headers import Headers, end_to_end, is_coded
 from proxy.histories import Histories
 from proxy.learn import Learner
 from proxy.ledger import Reported, Row, billed, reported
@@ -33,10 +34,13 @@ from proxy.metrics import Metrics
 from proxy.options import read_options
 from proxy.relay import ClientGoneError, read_body, relay, send_error, until_gone
 from proxy.routes import Routes
-from proxy.upstream import Headers, Upstream, end_to_end, raw_path
+from proxy.upstream import Upstream, raw_path
 from proxy.wire import ChatRequest, parse
 
 log = logging.getLogger(__name__)
+
+READ_ALONG_S = 0.1
+"""An answer that left its prompt as it was waits no longer for memory, which is done by then unless its store hangs."""
 
 HISTORIES_BYTES_MAX = 8 * 2**20
 """Of request bodies whose messages are kept as they were read."""
@@ -93,7 +97,7 @@ class ChatPipeline:
         started = time.perf_counter()
         headers: Headers = [*scope["headers"]]
         with self._metrics.stage("parse"):
-            request = parsed(scope["path"], body, self._histories)
+            request = ChatRequest(body) if is_coded(headers) else parsed(scope["path"], body, self._histories)
             options = read_options(headers)
             upstream = self._routes.upstream(request.model)
         at = self._clock()
@@ -122,9 +126,9 @@ class ChatPipeline:
             return error
 
     async def _read_along(self, work: Work, answer: httpx.Response | ProxyError) -> Composition:
-        """What memory made of a request meanwhile; who hangs up now ends the upstream's answer."""
+        """What memory made of a request meanwhile, or is just about to; who hangs up now ends the upstream's answer."""
         try:
-            return await self._composer.finish(work)
+            return await self._composer.finish(work, within_s=READ_ALONG_S)
         except asyncio.CancelledError:
             if isinstance(answer, httpx.Response):
                 await answer.aclose()
@@ -134,6 +138,7 @@ class ChatPipeline:
         headers = end_to_end(response.headers.raw)
         collector = Collector(headers, bytes_max=self._answer_bytes_max)
         reading = _Reading(self, outcome, collector, response.status_code)
+        lineage = outcome.composition.lineage
         try:
             await relay(
                 response,
@@ -141,6 +146,7 @@ class ChatPipeline:
                 headers=headers + report(outcome),
                 read_along=collector.feed,
                 before_end=reading.before_end,
+                hold=lineage is not None and lineage.is_only_ours,
             )
         except ProxyError as error:  # its headers are out: all that is left is to break off, as the upstream did
             log.warning("%s", error)

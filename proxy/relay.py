@@ -10,15 +10,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import httpx
-from starlette.types import Receive, Send
+from starlette.types import Message, Receive, Send
 
-from proxy.errors import BodyTooLargeError, ProxyError, UpstreamError
-from proxy.upstream import Headers, header
+from proxy.errors import BodyTooLargeError, ProxyError, RequestTimeoutError, UpstreamError
+from proxy.headers import Headers, header
+from proxy.patience import Timed
 
 _LAST = (b"[DONE]", b"response.completed", b"response.incomplete", b"response.failed")
 """What the end of a stream says, of chat and of responses."""
 
 _LAST_BYTES_MAX = max(map(len, _LAST))
+
+PART_TIMEOUT_S = 60.0
+"""Between two parts of a request's body that is read whole."""
 
 
 class ClientGoneError(Exception):
@@ -27,10 +31,10 @@ class ClientGoneError(Exception):
 
 async def read_body(receive: Receive, bytes_max: int) -> bytes:
     """The whole request body; raises BodyTooLargeError past the cap, ClientGoneError if the client hangs up."""
-    parts = []
+    parts: list[bytes] = []
     size = 0
     while True:
-        event = await receive()
+        event = await receive() if not parts else await _in_time(receive)
         if event["type"] == "http.disconnect":
             raise ClientGoneError
         part = event.get("body", b"")
@@ -40,6 +44,15 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
         parts.append(part)
         if not event.get("more_body", False):
             return b"".join(parts)
+
+
+async def _in_time(receive: Receive) -> Message:
+    """The next part of a body: who has begun one goes on with it, or makes room."""
+    try:
+        async with asyncio.timeout(PART_TIMEOUT_S):
+            return await receive()
+    except TimeoutError:
+        raise RequestTimeoutError(f"no more of the body came within {PART_TIMEOUT_S:.0f} s") from None
 
 
 async def until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
@@ -73,37 +86,76 @@ async def relay(
     headers: Headers,
     read_along: Callable[[bytes], None],
     before_end: Callable[[], Awaitable[None]],
+    hold: bool = False,
 ) -> None:
     """Send an upstream's response on: its status, these headers, its bytes. Closes it, whatever happens.
 
-    A chunk that could be the last is held until `before_end` has returned; of a stream only
-    one that says so, so that no token is ever held back. Raises UpstreamError if the
-    upstream breaks off; the client then sees its connection break, as it would have without us.
+    To `hold` is to keep a chunk that could be the last until `before_end` has returned; of a stream only one that says
+    so. Else none waits for the next. Raises UpstreamError if the upstream breaks off or the whole takes too long, even
+    to be read; the client then sees its connection break, as it would have without us.
     """
     try:
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        is_stream = header(headers, b"content-type").lower().startswith(b"text/event-stream")
-        held = tail = b""
+        await send(
+            {"type": "http.response.start", "status": response.status_code, "headers": _framed(response, headers)}
+        )
+        holding = _Holding(headers) if hold else None
         pieces = _pieces(response.stream)
-        while True:
-            try:
-                chunk = await anext(pieces, None)
-            except (httpx.HTTPError, OSError) as error:
-                raise UpstreamError("the upstream broke off its answer") from error
-            if chunk is None:
-                break
-            if held:
-                await send({"type": "http.response.body", "body": held, "more_body": True})
+        last = b""
+        while (chunk := await _next(pieces, send, last)) is not None:
+            if last:
+                await send({"type": "http.response.body", "body": last, "more_body": True})
             read_along(chunk)
-            heard = tail + chunk
-            held = chunk if not is_stream or _may_end(heard) else b""
-            tail = heard[1 - _LAST_BYTES_MAX :] if is_stream else b""
-            if not held:
+            last = chunk
+            if _is_whole(response.stream):
+                break
+            if holding is None or not holding.may_end(chunk):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                last = b""
         await before_end()
-        await send({"type": "http.response.body", "body": held, "more_body": False})
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+    except asyncio.CancelledError:
+        if isinstance(response.stream, Timed) and response.stream.was_late():
+            raise UpstreamError("the answer took too long, or was not read") from None
+        raise
     finally:
         await response.aclose()
+
+
+async def _next(pieces: AsyncIterator[bytes], send: Send, held: bytes) -> bytes | None:
+    """The next chunk; where the upstream breaks off instead, what was held goes out before that is told."""
+    try:
+        return await anext(pieces, None)
+    except (httpx.HTTPError, OSError) as error:
+        if held:
+            await send({"type": "http.response.body", "body": held, "more_body": True})
+        raise UpstreamError("the upstream broke off its answer") from error
+
+
+def _is_whole(stream: object) -> bool:
+    """Its end came with this chunk: they can go out together."""
+    return isinstance(stream, Timed) and stream.is_whole
+
+
+def _framed(response: httpx.Response, headers: Headers) -> Headers:
+    """A 204 and a 304 have no body, whatever length they say (of what a 200 would have, RFC 9110 §8.6); a server that
+    is told a length waits for the bytes."""
+    if response.status_code not in (204, 304):
+        return headers
+    return [(name, value) for name, value in headers if name != b"content-length"]
+
+
+class _Holding:
+    """Which chunks of an answer could be its last."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._is_stream = header(headers, b"content-type").lower().startswith(b"text/event-stream")
+        self._tail = b""
+
+    def may_end(self, chunk: bytes) -> bool:
+        """Of a stream only a chunk that says so, also where the words are cut."""
+        heard = self._tail + chunk
+        self._tail = heard[1 - _LAST_BYTES_MAX :]
+        return not self._is_stream or _may_end(heard)
 
 
 def _may_end(heard: bytes) -> bool:

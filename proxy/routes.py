@@ -25,11 +25,12 @@ class Route:
 
 
 class Routes:
-    """The first route that fits serves a model. `all` are also those that are only fallen back to."""
+    """The first route that fits serves a model. None is only fallen back to."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self.all = tuple(routes)
         self._only = routes[0] if len(routes) == 1 else None
+        self._default = next((route for route in self.all if "*" in route.models), self.all[0])
         self.price = lru_cache(maxsize=1_024)(self._price)
         """The row that holds for a model; raises ModelNotFoundError."""
 
@@ -41,10 +42,10 @@ class Routes:
     @property
     def default(self) -> Upstream:
         """For what names no model: the route for all models, else the first."""
-        return next((route for route in self.all if "*" in route.models), self.all[0]).upstream
+        return self._default.upstream
 
     def upstream(self, model: str) -> Upstream:
-        """Raises ModelNotFoundError."""
+        """Who serves it; raises ModelNotFoundError."""
         return self._of(model).upstream
 
     def _price(self, model: str) -> Price:
@@ -53,6 +54,8 @@ class Routes:
     def _of(self, model: str) -> Route:
         if self._only is not None:
             return self._only
+        if not model:
+            return self._default
         for route in self.all:
             if route.serves(model):
                 return route

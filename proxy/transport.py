@@ -48,7 +48,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         """One request. Raises httpx.ConnectError, ConnectTimeout, ReadError, RemoteProtocolError, LocalProtocolError;
         what the body's iterator raises comes through."""
         body = _body(request)
-        chunked = not isinstance(body, bytes) and "content-length" not in request.headers
+        length = None if isinstance(body, bytes) else _length(request.headers)
         head = _head(request)
         bodyless = request.method == "HEAD"
         url = request.url
@@ -57,7 +57,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
             kept = self._kept(origin)
             connection = kept or await self._connect(origin, request.extensions.get("timeout", {}).get("connect"))
             try:
-                answer = await connection.ask(head, body, chunked=chunked, bodyless=bodyless)
+                answer = await connection.ask(head, body, length=length, bodyless=bodyless)
             except httpx.RemoteProtocolError:  # it may have been closed while we wrote
                 if kept is None or request.method not in _SAFE or not isinstance(body, bytes):
                     raise
@@ -133,6 +133,11 @@ def _head(request: httpx.Request) -> bytes:
     if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
         raise httpx.LocalProtocolError("a header that would be two")
     return head
+
+
+def _length(headers: httpx.Headers) -> int | None:
+    said = headers.get("content-length", "")
+    return int(said) if said.isascii() and said.isdigit() else None
 
 
 def _body(request: httpx.Request) -> Body:

@@ -7,7 +7,7 @@ of its own.
 import asyncio
 import string
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,16 +15,10 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import httpx
 
-from proxy.errors import UnreachableError, UpstreamError, UpstreamTimeoutError
+from proxy.credentials import impersonal, proves, query_without_credentials, without_credentials
+from proxy.errors import BadRequestError, ProxyError, UnreachableError, UpstreamError, UpstreamTimeoutError
+from proxy.headers import HOP_BY_HOP, Headers, header, without
 from proxy.patience import Patience, Timed, Timer
-
-Headers = list[tuple[bytes, bytes]]
-
-HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
-    b"upgrade".split()
-)
-"""RFC 9110 §7.6.1, and the unofficial one: they belong to one connection, not to the message."""
 
 _OURS = b"x-isocost-"
 
@@ -32,8 +26,6 @@ _REPLACED = frozenset((b"host", b"content-length", b"expect"))
 """Ours to say. An expectation was met when the body came to us; to hold it back again can wait for ever."""
 
 _NOT_TOLD = HOP_BY_HOP | _REPLACED
-
-_CREDENTIALS = (b"authorization", b"api-key", b"x-api-key", b"cookie")
 
 _RETRY_AFTER_S = 0.05
 
@@ -49,19 +41,28 @@ class Target:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def path(self, path: str, query: bytes) -> bytes:
-        """What to ask of it for a path of ours; a base that ends in /v1 is not doubled."""
-        base = self._base_path
+        """What to ask of it for a path of ours; a base's /v1 is not doubled, and its own query goes first.
+
+        Raises BadRequestError for what is neither a path nor the "*" of OPTIONS.
+        """
+        if path == "*":
+            return b"*"
+        if not path.startswith("/"):
+            raise BadRequestError("the request's target is no path")
+        base, own = self._base
         if base.endswith("/v1") and (path == "/v1" or path.startswith("/v1/")):
             path = path[len("/v1") :]
-        return (base + path + (f"?{_escaped(query)}" if query else "")).encode("ascii")
+        asked = _escaped(query_without_credentials(query) if self.replaces else query)
+        joined = "&".join(filter(None, (own, asked)))
+        return (base + path + (f"?{joined}" if joined else "")).encode("ascii")
 
     def told(self, headers: Headers) -> Headers:
         """A client's headers as they go on: less the hop-by-hop ones and ours, with the credential that is to be."""
         own = [*self.headers]
-        kept = [(name, value) for name, value in _without(headers, _NOT_TOLD) if not name.startswith(_OURS)]
+        kept = [(name, value) for name, value in without(headers, _NOT_TOLD) if not name.startswith(_OURS)]
         if self.replaces:
             kept = without_credentials(kept)
-        if self._authorization and not any(name == b"authorization" for name, _ in (*kept, *own)):
+        if self._authorization and not proves(kept) and not proves(own):
             own.append((b"authorization", self._authorization))
         names = {name for name, _ in own}
         return [(name, value) for name, value in kept if name not in names] + own if own else kept
@@ -81,8 +82,10 @@ class Target:
         return b"Basic " + b64encode(pair) if len(pair) > 1 else b""
 
     @cached_property
-    def _base_path(self) -> str:
-        return self.url.raw_path.decode("ascii").partition("?")[0].rstrip("/")
+    def _base(self) -> tuple[str, str]:
+        """Path and query."""
+        path, _, query = self.url.raw_path.decode("ascii").partition("?")
+        return path.rstrip("/"), query
 
 
 class Upstream:
@@ -112,9 +115,9 @@ class Upstream:
     ) -> httpx.Response:
         """One call, never made twice: what may have run must not run again. The caller closes the response.
 
-        A body that is still being received is not held for another try. Raises UpstreamError or UpstreamTimeoutError;
-        the upstream's own errors are responses. Where an answer stops for too long, reading it raises
-        httpx.ReadTimeout.
+        A body that is still being received is not held for another try. Raises UpstreamError, UpstreamTimeoutError, or
+        BadRequestError for what cannot be asked; the upstream's own errors are responses. Where an answer stops for too
+        long, reading it raises httpx.ReadTimeout.
         """
         until = asyncio.get_running_loop().time() + self._patience.total_s
         request = self._request(method, path, query, headers, body)
@@ -128,11 +131,14 @@ class Upstream:
                 elif self._fallback is None or not isinstance(body, bytes):
                     raise
         assert self._fallback is not None
-        return await self._fallback.send(method, path, query, without_credentials(headers), body)
+        return await self._fallback.send(method, path, b"", impersonal(headers), body)
 
     async def _ask(self, request: httpx.Request, until: float) -> httpx.Response:
-        timer = Timer(until, min(self._patience.first_byte_s, self._patience.idle_s))
-        timer.begin(self._patience.first_byte_s)
+        first_byte_s = self._patience.first_byte_s
+        timer = Timer(until, min(first_byte_s, self._patience.idle_s))
+        timer.begin(first_byte_s)
+        if isinstance(request.stream, _Parts):
+            request.stream.on_part = lambda: timer.extend(first_byte_s)
         try:
             response = await self._transport.handle_async_request(request)
         except BaseException as error:
@@ -173,12 +179,14 @@ class Upstream:
         return told
 
 
-def _ours(error: BaseException) -> UpstreamError | None:
+def _ours(error: BaseException) -> ProxyError | None:
     """Why there is no answer, in our own words; None for what is no fault of the upstream's."""
     if isinstance(error, httpx.ConnectTimeout):
         return UnreachableError("the upstream did not accept a connection in time")
     if isinstance(error, httpx.ConnectError):
         return UnreachableError("the upstream could not be reached")
+    if isinstance(error, httpx.LocalProtocolError):
+        return BadRequestError(f"the request cannot be sent on: {error}")
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return UpstreamTimeoutError("the upstream did not answer in time")
     if isinstance(error, httpx.HTTPError | OSError):
@@ -191,13 +199,17 @@ def _stream(body: bytes | AsyncIterator[bytes]) -> httpx.SyncByteStream | httpx.
 
 
 class _Parts(httpx.AsyncByteStream):
-    """A body that is sent as it comes."""
+    """A body that is sent as it comes. `on_part` is told of each part: an answer is not waited for before the last."""
 
     def __init__(self, parts: AsyncIterator[bytes]) -> None:
         self._parts = parts
+        self.on_part: Callable[[], None] | None = None
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._parts
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._parts:
+            if self.on_part is not None:
+                self.on_part()
+            yield part
 
 
 def raw_path(scope: Mapping[str, Any]) -> str:
@@ -211,25 +223,7 @@ def _escaped(raw: bytes) -> str:
     return quote_from_bytes(raw, safe=string.punctuation.replace("#", ""))
 
 
-def header(headers: Headers, name: bytes) -> bytes:
-    """The first of this name (in lower case, as theirs are), b"" if there is none."""
-    return next((value for each, value in headers if each == name), b"")
-
-
-def without_credentials(headers: Headers) -> Headers:
-    """The same less what says who asks."""
-    return [(name, value) for name, value in headers if name.lower() not in _CREDENTIALS]
-
-
-def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Headers without the hop-by-hop ones and those that Connection names; names in lower case, order kept."""
-    return _without(headers, HOP_BY_HOP)
-
-
-def _without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Headers:
-    """Headers, their names in lower case, without these and those that Connection names."""
-    listed = [(name.lower(), value) for name, value in headers]
-    for name, value in listed:
-        if name == b"connection":
-            names |= {token.strip().lower() for token in value.split(b",")}
-    return [(name, value) for name, value in listed if name not in names]
+def origin_of(url: str) -> str:
+    """Scheme, host and port, to be shown: the rest of a base URL may be a credential."""
+    parsed = httpx.URL(url)
+    return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"

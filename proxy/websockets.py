@@ -11,9 +11,10 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from proxy.errors import ProxyError, UnreachableError
+from proxy.headers import Headers, end_to_end
 from proxy.relay import send_error
 from proxy.routes import Routes
-from proxy.upstream import Headers, end_to_end, raw_path
+from proxy.upstream import raw_path
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ whose `field` is "messages" again, with `system` as a head and tool results told
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -23,13 +24,13 @@ _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 class ChatRequest(msgspec.Struct, frozen=True):
     """A request as it came: `body` whole, `fields` raw by name, `history` read from the one named `field`, which holds
-    no more than what is new in it."""
+    no more than what is new in it. With a body alone it is one that we do not read."""
 
     body: bytes
-    fields: Mapping[str, bytes]
-    history: History
-    model: str
-    stream: bool
+    fields: Mapping[str, bytes] = MappingProxyType({})
+    history: History = msgspec.field(default_factory=lambda: History(()))
+    model: str = ""
+    stream: bool = False
     field: str = "messages"
 
     @property

@@ -131,7 +131,7 @@ def test_the_container_drains_before_it_is_killed():
         if document["kind"] == "Deployment":
             pod = document["spec"]["template"]["spec"]
             environ = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
-            assert float(environ["ISOCOST_DRAIN_TIMEOUT_S"]) + 5 < pod["terminationGracePeriodSeconds"]
+            assert 2 * float(environ["ISOCOST_DRAIN_TIMEOUT_S"]) + 5 < pod["terminationGracePeriodSeconds"]
 
 
 def test_the_image_asks_healthz_and_runs_as_nobody_special():

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 
-from proxy.upstream import HOP_BY_HOP
+from proxy.headers import HOP_BY_HOP
 from tests.support import upstreams
 from tests.support.proxying import CHAT, Proxied, history, proxied, quick_client
 

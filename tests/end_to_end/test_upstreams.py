@@ -1,5 +1,6 @@
 """Several upstreams behind one address: told apart by the model, each with its own key, headers and failures."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.settings import Settings
 from proxy.app import Given, create_app
@@ -29,13 +31,17 @@ def closed_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name} = {json.dumps(each)}" for name, each in value.items()) + "}"
+    return json.dumps(value)
+
+
 @asynccontextmanager
 async def behind(folder: Path, *rows: Mapping[str, object], **settings: object) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a proxy with these rows."""
     lines = [
-        line
-        for row in rows
-        for line in ("[[upstream]]", *(f"{key} = {json.dumps(value)}" for key, value in row.items()))
+        line for row in rows for line in ("[[upstream]]", *(f"{key} = {toml(value)}" for key, value in row.items()))
     ]
     file = folder / "upstreams.toml"
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -77,17 +83,18 @@ async def test_the_model_decides_on_every_path_that_names_one(tmp_path: Path):
 
 
 async def test_each_gets_its_own_key_and_headers_or_the_client_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("LEFT_KEY", "left secret".replace(" ", "-"))
+    monkeypatch.setenv("LEFT_KEY", "left-secret")
     async with serve_app(upstreams.echo()) as port:
         url = f"http://127.0.0.1:{port}"
         rows = [
-            {"name": "left", "url": url, "models": ["left"], "key_env": "LEFT_KEY"},
+            {"name": "left", "url": url, "models": ["left"], "key_env": "LEFT_KEY", "headers": {"X-Team": "blue"}},
             {"name": "right", "url": url, "models": ["*"]},
         ]
         async with behind(tmp_path, *rows) as client:
             left, right = headers(await asked(client, "left")), headers(await asked(client, "other"))
-    assert left["authorization"] == "Bearer left-secret"
+    assert (left["authorization"], left["x-team"]) == ("Bearer left-secret", "blue")
     assert "x-api-key" not in left
+    assert "x-team" not in right
     assert (right["authorization"], right["x-api-key"]) == ("Bearer mine", "mine too")
 
 
@@ -136,6 +143,38 @@ async def test_models_of_nobody_are_an_error(tmp_path: Path):
     assert answer.json()["error"]["type"] == "upstream_error"
 
 
+async def test_where_nobody_lists_models_the_first_refusal_is_told(tmp_path: Path):
+    refusal = b'{"error": {"message": "No key.", "type": "invalid_request_error", "param": null, "code": null}}'
+    async with serve_app(upstreams.canned(refusal, status=401)) as port:
+        rows = [{"name": name, "url": f"http://127.0.0.1:{port}", "models": [name]} for name in ("a", "b")]
+        async with behind(tmp_path, *rows) as client:
+            answer = await client.get("/v1/models")
+    assert (answer.status_code, answer.content) == (401, refusal)
+
+
+async def test_a_list_of_models_tells_the_client_s_key_to_the_default_alone(tmp_path: Path):
+    told: dict[str, list[str]] = {"left": [], "default": []}
+
+    def listening(name: str) -> ASGIApp:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                told[name] = [
+                    value.decode() for key, value in scope["headers"] if key in (b"authorization", b"x-api-key")
+                ]
+                await upstreams.canned(models(name))(scope, receive, send)
+
+        return app
+
+    async with serve_app(listening("left")) as left, serve_app(listening("default")) as default:
+        rows = [
+            {"name": "left", "url": f"http://127.0.0.1:{left}", "models": ["left"]},
+            {"name": "default", "url": f"http://127.0.0.1:{default}", "models": ["*"]},
+        ]
+        async with behind(tmp_path, *rows) as client:
+            assert len((await client.get("/v1/models", headers=MINE)).json()["data"]) == 2
+    assert told == {"left": [], "default": list(MINE.values())}
+
+
 async def test_one_upstream_lists_its_models_in_its_own_bytes(tmp_path: Path):
     async with serve_app(upstreams.canned(b'{"object":"list",  "data":[]}')) as port:
         row = {"name": "only", "url": f"http://127.0.0.1:{port}", "models": ["*"]}
@@ -149,10 +188,12 @@ async def test_where_one_cannot_be_reached_its_fallback_is_asked_without_the_cli
             {"name": "away", "url": f"http://127.0.0.1:{closed_port()}", "models": ["m"], "fallback": "spare"},
             {"name": "spare", "url": f"http://127.0.0.1:{port}", "models": []},
         ]
+        vendors = {"x-goog-api-key": "mine", "x-auth-token": "mine", "x-of-whoever": "mine", "cookie": "a=mine"}
         async with behind(tmp_path, *rows) as client:
-            received = headers(await asked(client, "m"))
-    assert received["host"] == f"127.0.0.1:{port}"
-    assert not {"authorization", "x-api-key"} & set(received)
+            client.headers.update(vendors)
+            answer = await asked(client, "m", f"{CHAT}?key=mine")
+    assert headers(answer)["host"] == f"127.0.0.1:{port}"
+    assert "mine" not in str({**answer.json(), "body": ""})
 
 
 async def test_what_may_have_run_is_asked_of_nobody_else(tmp_path: Path):
@@ -173,3 +214,36 @@ async def test_what_may_have_run_is_asked_of_nobody_else(tmp_path: Path):
             async with behind(tmp_path, *rows) as client:
                 assert (await asked(client, "m")).status_code == status
     assert asked_spare == []
+
+
+async def test_a_question_that_was_heard_and_not_answered_is_asked_of_nobody_again(tmp_path: Path):
+    asked_first: list[bytes] = []
+    asked_spare: list[str] = []
+
+    async def hears_and_hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked_first.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    async def spare(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            asked_spare.append(scope["path"])
+            await upstreams.answers()(scope, receive, send)
+
+    async with await asyncio.start_server(hears_and_hangs_up, "127.0.0.1", 0) as server, serve_app(spare) as other:
+        port = server.sockets[0].getsockname()[1]
+        rows = [
+            {"name": "one", "url": f"http://127.0.0.1:{port}", "models": ["m"], "fallback": "spare"},
+            {"name": "spare", "url": f"http://127.0.0.1:{other}", "models": []},
+        ]
+        async with behind(tmp_path, *rows) as client:
+            assert (await asked(client, "m")).status_code == 502
+    assert len(asked_first) == 1
+    assert asked_spare == []
+
+
+async def test_a_row_s_own_time_outs_hold(tmp_path: Path):
+    async with serve_app(upstreams.slow(30), stop_timeout_s=1) as port:
+        rows = [{"name": "slow", "url": f"http://127.0.0.1:{port}", "models": ["*"], "first_byte_timeout_s": 0.2}]
+        async with behind(tmp_path, *rows) as client:
+            answer = await asyncio.wait_for(asked(client, "m"), 5)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")

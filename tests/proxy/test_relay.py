@@ -1,14 +1,17 @@
 """Bytes as they came, the last ones held until the turn is safe."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from proxy.demo.serving import serve_app
 from proxy.errors import BadRequestError, UpstreamError
-from proxy.patience import Patience
+from proxy.headers import end_to_end
+from proxy.patience import Patience, Timed, Timer
 from proxy.relay import relay, send_error
 from proxy.transport import PooledTransport
-from proxy.upstream import Target, Upstream, end_to_end
+from proxy.upstream import Target, Upstream
 from tests.support.upstreams import dies_mid_stream
 
 SSE = [
@@ -57,7 +60,7 @@ class Client:
         return b"".join(event.get("body", b"") for event in self.log if isinstance(event, dict))
 
 
-async def relayed(stream, headers=SSE, client=None, read_along=lambda _: None):
+async def relayed(stream, headers=SSE, client=None, read_along=lambda _: None, hold=False):
     client = client or Client()
     response = httpx.Response(200, headers=headers, stream=stream)
     await relay(
@@ -66,6 +69,7 @@ async def relayed(stream, headers=SSE, client=None, read_along=lambda _: None):
         headers=[*end_to_end(response.headers.raw), (b"x-isocost-mode", b"compact")],
         read_along=read_along,
         before_end=client.before_end,
+        hold=hold,
     )
     return client
 
@@ -87,7 +91,8 @@ async def test_bytes_status_and_headers_pass_as_they_came(headers):
     assert stream.closed
 
 
-async def test_no_token_of_a_stream_waits_for_the_next():
+@pytest.mark.parametrize(("headers", "hold"), [(SSE, True), (SSE, False), ([(b"content-type", b"audio/mpeg")], False)])
+async def test_no_token_of_a_stream_waits_for_the_next(headers, hold):
     client = Client()
     order = []
     stream = Chunks(b"data: a\n\n", b"data: b\n\n")
@@ -95,13 +100,14 @@ async def test_no_token_of_a_stream_waits_for_the_next():
     async def send(event):
         order.append(("sent", event.get("body")))
 
-    response = httpx.Response(200, headers=SSE, stream=stream)
+    response = httpx.Response(200, headers=headers, stream=stream)
     await relay(
         response,
         send,
         headers=end_to_end(response.headers.raw),
         read_along=lambda chunk: order.append(("read", chunk)),
         before_end=client.before_end,
+        hold=hold,
     )
     assert order[1:5] == [
         ("read", b"data: a\n\n"),
@@ -123,10 +129,13 @@ async def test_no_token_of_a_stream_waits_for_the_next():
     ],
 )
 async def test_the_end_is_held_until_the_turn_is_safe(chunks, headers, held):
-    client = await relayed(Chunks(*chunks), headers)
+    client = await relayed(Chunks(*chunks), headers, hold=True)
     assert client.log[-2] == "before end"
     assert client.log[-1] == {"type": "http.response.body", "body": held, "more_body": False}
     assert client.body == b"".join(chunks)
+    unheld = await relayed(Chunks(*chunks), headers)
+    assert unheld.log[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+    assert unheld.body == b"".join(chunks)
 
 
 async def test_what_follows_done_is_relayed_too():
@@ -144,6 +153,50 @@ async def test_an_upstream_that_breaks_off_breaks_the_answer_and_is_closed(error
     assert "before end" not in client.log
     assert all(event.get("more_body", True) for event in client.log)
     assert stream.closed
+
+
+@pytest.mark.parametrize("headers", [SSE, [(b"content-type", b"application/json")]])
+async def test_what_was_held_is_not_lost_where_the_upstream_breaks_off(headers):
+    client = Client()
+    stream = Chunks(b"data: half\n\n", b"data: [DONE]\n\n", error=httpx.ReadError("x"))
+    with pytest.raises(UpstreamError):
+        await relayed(stream, headers, client, hold=True)
+    assert client.body == b"data: half\n\ndata: [DONE]\n\n"
+    assert "before end" not in client.log
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_without_a_body_is_told_no_length(status):
+    client = Client()
+    headers = [(b"content-length", b"31"), (b"etag", b"7")]
+    await relay(
+        httpx.Response(status, headers=headers, stream=Chunks()),
+        client.send,
+        headers=headers,
+        read_along=lambda _: None,
+        before_end=client.before_end,
+    )
+    assert client.log[0]["headers"] == [(b"etag", b"7")]
+
+
+async def test_an_answer_that_nobody_reads_ends_with_the_time_for_the_whole():
+    timer = Timer(asyncio.get_running_loop().time() + 0.1, 5.0)
+    timer.begin(5.0)
+    inner = Chunks(b"data: a\n\n")
+
+    async def stuck(event):
+        if event.get("body"):
+            await asyncio.Event().wait()
+
+    with pytest.raises(UpstreamError, match="not read"):
+        await relay(
+            httpx.Response(200, headers=SSE, stream=Timed(inner, 5.0, timer)),
+            stuck,
+            headers=SSE,
+            read_along=lambda _: None,
+            before_end=Client().before_end,
+        )
+    assert inner.closed
 
 
 async def test_a_real_upstream_that_dies_mid_stream():

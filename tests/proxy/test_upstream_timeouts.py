@@ -94,3 +94,20 @@ async def test_a_first_byte_that_does_not_come_in_time():
         async with answered(thinks, first_byte_s=0.2, idle_s=3):
             pytest.fail("it has answered")
     assert time.monotonic() - started < 3
+
+
+async def test_an_upload_may_take_longer_than_an_answer_s_first_byte():
+    async def slowly():
+        for _ in range(6):
+            await asyncio.sleep(0.1)
+            yield b"x"
+
+    transport = PooledTransport()
+    async with serve_app(canned(b"ok"), stop_timeout_s=1) as port:
+        try:
+            upstream = Upstream(Target(f"http://127.0.0.1:{port}"), transport, Patience(5, 0.3, 5))
+            response = await upstream.send("POST", "/", b"", [(b"transfer-encoding", b"chunked")], slowly())
+            assert response.status_code == 200
+            await response.aclose()
+        finally:
+            await transport.aclose()

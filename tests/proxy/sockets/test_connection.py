@@ -46,6 +46,26 @@ async def test_an_answer_that_ends_with_its_connection(start):
         assert await read(await ask()) == b"data: 1\n\n"
 
 
+@pytest.mark.parametrize("more", [OK, b"HTTP/1.1 200 OK\r\nx-poison: 1\r\n", b"H"])
+async def test_what_follows_an_answer_unasked_is_not_the_next_one_s(more):
+    server = Server(OK + more, OK)
+    async with asking(server) as ask:
+        assert await read(await ask()) == b"ok"
+        response = await ask()
+        assert b"x-poison" not in dict(response.headers.raw)
+        assert await read(response) == b"ok"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 666 No\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: a\x01b\r\n\r\n"]
+)
+async def test_what_no_server_could_pass_on_is_no_answer(said):
+    async with asking(Server(said)) as ask:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await ask()
+
+
 async def test_the_answer_to_head_has_no_body_whatever_it_says():
     for start in (OK.removesuffix(b"ok"), CHUNKED, UNFRAMED):
         async with asking(Server(start)) as ask:
