@@ -151,6 +151,14 @@ def said(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
+async def model_alone() -> str:
+    """Milliseconds that the model takes for a question, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.wire_model"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    heard, _ = await process.communicate()
+    return heard.decode().strip()
+
+
 async def measure_latency(direct: Place, least: Place, proxy: Place, rounds: int) -> None:
     """The first table, and where the time goes."""
     print(
@@ -174,6 +182,7 @@ async def measure_latency(direct: Place, least: Place, proxy: Place, rounds: int
             quantiles(through, n=10)[8] - quantiles(straight, n=10)[8],
         )
         print(f"| {case.name} | " + " | ".join(f"{value * 1e3:.2f}" for value in added) + " |", flush=True)
+    print(f"\nOf the last the model alone takes {await model_alone()} ms, by itself on the same core.")
     names = sorted({name for stage in split.values() for name in stage})
     print("\n| stage, mean ms a request | " + " | ".join(names) + " |\n|---" + "|---:" * len(names) + "|")
     for name, spent in split.items():
