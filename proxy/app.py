@@ -94,6 +94,8 @@ class Application:
                 await app(scope, receive, send)
         except ProxyError as error:
             await refuse(error, scope, receive, send)
+        except asyncio.CancelledError:  # by the server alone: the time to drain is over, and with it this task
+            log.warning("a request was cut off by the end")
 
     def _route(self, parts: Parts, scope: Scope) -> ASGIApp:
         if scope["type"] == "websocket":

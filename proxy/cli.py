@@ -78,6 +78,7 @@ def serve(
     )
     if settings.workers > 1:  # uvicorn's workers build the app themselves: what flags said, the environment tells them
         os.environ.update({f"ISOCOST_{name.upper()}": str(value) for name, value in flags.items() if value is not None})
+        os.environ.setdefault("MALLOC_ARENA_MAX", "1")  # what share_one_arena does, for processes that are yet to start
         if config is not None:
             os.environ["ISOCOST_CONFIG"] = str(config)
     # uvicorn drains, then raises the signal again: a stop that was asked for and went well is no failure

@@ -1,5 +1,6 @@
 """`isocost serve` as a process of its own, killed and started again: what was answered before is there again."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -12,6 +13,7 @@ from memory_core.stores import open_store
 from proxy.demo.model import demo_model
 from proxy.demo.recorder import Recorder
 from proxy.demo.serving import serve_app
+from tests.support import upstreams
 from tests.support.embedders import HashedWordsEmbedder
 from tests.support.embeddings_server import EmbeddingsServer, serve_embeddings
 from tests.support.proxying import CHAT, THIN, Process, quick_client, run_isocost, serving
@@ -142,6 +144,40 @@ async def test_sigterm_lets_answers_end_and_learns_them(tmp_path):
     assert len(await stored.path(conversation, snapshot.digest)) == 2
     assert len(await stored.rows(conversation, 10)) == 1
     await stored.aclose()
+
+
+async def test_sigterm_takes_nobody_more_in_and_cuts_what_does_not_end(tmp_path):
+    """Streams without an end, and a secret in each place of a request: none of it is in the log."""
+    never = upstreams.never_answers(asyncio.Event(), asyncio.Event(), first=b"data: secret-answer\n\n")
+    body = json.dumps({"stream": True, "messages": [{"role": "user", "content": "secret-question"}]})
+    async with serve_app(never, stop_timeout_s=1) as upstream, serve_embeddings(HashedWordsEmbedder()) as embeddings:
+        environ = {
+            "ISOCOST_EMBEDDER": embeddings.url,
+            "ISOCOST_EMBEDDER_MODEL": "hashed-words",
+            "ISOCOST_DRAIN_TIMEOUT_S": "1",
+        }
+        flags = ("--upstream", f"http://ann:secret-word@127.0.0.1:{upstream}", "--store", "memory://")
+        async with serving(tmp_path, free_port(), flags, **environ) as process, quick_client() as client:
+            headers = {"authorization": "Bearer secret-key", "cookie": "secret-cookie"}
+            hearing = []  # an iterator that is let go hangs up
+            for path in (CHAT, "/v1/completions?key=secret-parameter"):
+                request = client.build_request("POST", process.url + path, content=body, headers=headers)
+                response = await client.send(request, stream=True)
+                hearing.append(response.aiter_raw())
+                assert await anext(hearing[-1]) == b"data: secret-answer\n\n"
+            process.handle.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+            async with quick_client() as late:
+                with pytest.raises(httpx.ConnectError):
+                    await late.get(f"{process.url}/healthz")
+            assert await process.ended(within_s=5) == 0
+            for pieces in hearing:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await anext(pieces)
+            log = process.log.read_text()
+    assert log.count("cut off by the end") == 2
+    assert "Traceback" not in log
+    assert "secret" not in log
 
 
 async def test_sigterm_with_nothing_to_do_ends_at_once(tmp_path):
