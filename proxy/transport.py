@@ -6,20 +6,15 @@ token at 256 streams where this costs some 7).
 """
 
 import asyncio
-import socket
-import ssl
 from functools import partial
 
 import httpx
-from aiohappyeyeballs import start_connection
 
 from proxy.connection import Body, Connection
+from proxy.dialling import dial, tls_context
 
 _KEEPALIVE_S = 4.0
 """Shorter than the 5 s of uvicorn (vLLM) and Node: a request on a connection that they just closed would fail."""
-
-_NEXT_ADDRESS_S = 0.25
-"""A host with several addresses is tried at the next one after this (RFC 8305 §5)."""
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 """RFC 9110 §9.2.1: asked again where a kept connection ends instead of an answer."""
@@ -41,8 +36,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         self._idle: dict[_Origin, list[tuple[Connection, float]]] = {}
         self._open: set[Connection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
-        self._tls = ssl.create_default_context()
-        self._tls.set_alpn_protocols(["http/1.1"])
+        self._tls = tls_context()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One request. Raises httpx.ConnectError, ConnectTimeout, ReadError, RemoteProtocolError, LocalProtocolError;
@@ -105,15 +99,10 @@ class PooledTransport(httpx.AsyncBaseTransport):
         if scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol("an upstream is asked by http or https")
         tls = self._tls if scheme == "https" else None
+        made = partial(Connection, partial(self._keep, origin), self._open.discard)
         try:
             async with asyncio.timeout(connect_s):
-                addresses = await self._loop.getaddrinfo(host, port or (443 if tls else 80), type=socket.SOCK_STREAM)
-                connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S)
-                connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a model may think for long
-                made = partial(Connection, partial(self._keep, origin), self._open.discard)
-                _, connection = await self._loop.create_connection(
-                    made, sock=connected, ssl=tls, server_hostname=host if tls else None
-                )
+                connection = await dial(made, host, port or (443 if tls else 80), tls)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
         except (OSError, RuntimeError, UnicodeError) as error:  # uvloop has RuntimeErrors for some of a socket's

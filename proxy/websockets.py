@@ -2,123 +2,115 @@
 
 import asyncio
 import logging
-from typing import Any
+from contextlib import suppress
 from urllib.parse import parse_qs
 
-import aiohttp
-import httpx
-from starlette.types import Receive, Scope, Send
-from yarl import URL
+from starlette.types import Message, Receive, Scope, Send
 
-from proxy.errors import ProxyError, UnreachableError
+from proxy.errors import ProxyError
 from proxy.headers import Headers, end_to_end
 from proxy.relay import send_error
 from proxy.routes import Routes
-from proxy.upstream import raw_path
+from proxy.websocket_connection import RefusedError, WebSocketConnection
+from proxy.websocket_opening import HANDSHAKE, Opening
 
 log = logging.getLogger(__name__)
 
 MESSAGE_BYTES_MAX = 16 * 2**20
 """Audio comes in small messages; a longer one ends the connection with code 1009."""
 
-_HANDSHAKE = b"sec-websocket-"
+_LAST_WORD_S = 1.0
+"""For a server to tell of a client that is gone."""
 
 
 class WebSockets:
-    """The ASGI app for upgrades. Owns its session, made with the first of them."""
+    """The ASGI app for upgrades."""
 
     def __init__(self, routes: Routes, *, connect_timeout_s: float) -> None:
         self._routes = routes
-        self._timeout_s = connect_timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._opening = Opening(timeout_s=connect_timeout_s, message_bytes_max=MESSAGE_BYTES_MAX)
+        self._open: set[WebSocketConnection] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Relay one connection until either side closes it."""
         await receive()  # websocket.connect
+        first = asyncio.ensure_future(receive())  # a hang-up, if it comes before there is an answer
         try:
-            upstream = await self._opened(scope)
+            upstream = await self._opened(first, scope)
+        except asyncio.CancelledError:
+            if not _is_gone(first):
+                raise
         except ProxyError as error:
+            first.cancel()
             await refuse(error, scope, receive, send)
-            return
-        except aiohttp.WSServerHandshakeError as refused:
-            await _deny(refused.status, _end_to_end(refused.headers), b"", scope, send)
-            return
-        try:
-            await send({"type": "websocket.accept", "subprotocol": upstream.protocol, "headers": []})
-            await _both_ways(upstream, receive, send)
+        except RefusedError as refused:
+            first.cancel()
+            await _deny(refused.status, _told(refused.headers), refused.body, scope, receive, send)
+        else:
+            await self._relay(upstream, first, receive, send)
         finally:
-            await upstream.close()
+            first.cancel()
 
     async def aclose(self) -> None:
         """Close what is open."""
-        if self._session is not None:
-            await self._session.close()
+        for upstream in self._open:
+            upstream.abort()
 
-    async def _opened(self, scope: Scope) -> aiohttp.ClientWebSocketResponse:
-        query: bytes = scope["query_string"]
-        target = self._routes.upstream(_model(query)).target if _model(query) else self._routes.default.target
-        headers = [(name.lower(), value) for name, value in scope["headers"]]
-        told = [(name, value) for name, value in target.told(headers) if not name.startswith(_HANDSHAKE)]
+    async def _opened(self, first: asyncio.Future[Message], scope: Scope) -> WebSocketConnection:
+        model = _model(scope["query_string"])
+        upstream = self._routes.upstream(model) if model else self._routes.default
+        opening = asyncio.create_task(self._opening.open(upstream.target, scope))
+        first.add_done_callback(lambda _: opening.cancel() if _is_gone(first) else None)
+        return await opening
+
+    async def _relay(
+        self, upstream: WebSocketConnection, first: asyncio.Future[Message], receive: Receive, send: Send
+    ) -> None:
+        self._open.add(upstream)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._open_session().ws_connect(
-                    _exact(target.url, target.path(raw_path(scope), query)),
-                    protocols=scope.get("subprotocols", ()),
-                    headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in told],
-                    max_msg_size=MESSAGE_BYTES_MAX,
-                )
-        except aiohttp.WSServerHandshakeError:
-            raise
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise UnreachableError(f"the upstream could not be reached: {type(error).__name__}") from error
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("User-Agent",),
-            )
-        return self._session
+            headers = [header for header in _told(upstream.headers) if not header[0].startswith(HANDSHAKE)]
+            await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol, "headers": headers})
+            await upstream.close(*await _both_ways(upstream, first, receive, send))
+        finally:
+            upstream.abort()
+            self._open.discard(upstream)
 
 
-async def _both_ways(upstream: aiohttp.ClientWebSocketResponse, receive: Receive, send: Send) -> None:
-    ways = (asyncio.create_task(_outward(upstream, receive)), asyncio.create_task(_inward(upstream, send)))
+async def _both_ways(
+    upstream: WebSocketConnection, first: asyncio.Future[Message], receive: Receive, send: Send
+) -> tuple[int, str]:
+    """Until either side has closed; what the upstream is to hear of it, if it does not know."""
+    outward = asyncio.create_task(_outward(upstream, first, receive))
+    inward = asyncio.create_task(_inward(upstream, send))
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((outward, inward), return_when=asyncio.FIRST_COMPLETED)
+        if inward.done() and inward.exception() is not None:  # the client is gone, and may have said why
+            await asyncio.wait((outward,), timeout=_LAST_WORD_S)
+        return outward.result() if outward.done() else (1011, "")
     finally:
-        for way in ways:
-            way.cancel()
-        for outcome in await asyncio.gather(*ways, return_exceptions=True):
-            if isinstance(outcome, Exception):
+        outward.cancel()
+        inward.cancel()
+        for outcome in await asyncio.gather(outward, inward, return_exceptions=True):
+            if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
                 log.warning("a WebSocket broke off: %s", type(outcome).__name__)
 
 
-async def _outward(upstream: aiohttp.ClientWebSocketResponse, receive: Receive) -> None:
-    """What the client says, until it closes or is gone."""
-    while True:
-        event: dict[str, Any] = dict(await receive())
-        if event["type"] == "websocket.disconnect":
-            await upstream.close(code=_sendable(event.get("code")), message=(event.get("reason") or "").encode())
-            return
-        if event.get("text") is not None:
-            await upstream.send_str(event["text"])
-        else:
-            await upstream.send_bytes(event.get("bytes") or b"")
+async def _outward(upstream: WebSocketConnection, first: asyncio.Future[Message], receive: Receive) -> tuple[int, str]:
+    """What the client says, until it closes or is gone; code and reason."""
+    event = await first
+    while event["type"] != "websocket.disconnect":
+        text = event.get("text")
+        await upstream.send((event.get("bytes") or b"") if text is None else text)
+        event = await receive()
+    return _sendable(event.get("code")), event.get("reason") or ""
 
 
-async def _inward(upstream: aiohttp.ClientWebSocketResponse, send: Send) -> None:
+async def _inward(upstream: WebSocketConnection, send: Send) -> None:
     """What the upstream says, until it closes."""
-    while True:
-        message = await upstream.receive()
-        if message.type is aiohttp.WSMsgType.TEXT:
-            await send({"type": "websocket.send", "text": message.data})
-        elif message.type is aiohttp.WSMsgType.BINARY:
-            await send({"type": "websocket.send", "bytes": message.data})
-        else:
-            reason = message.extra if message.type is aiohttp.WSMsgType.CLOSE else ""
-            await send({"type": "websocket.close", "code": _sendable(upstream.close_code), "reason": reason or ""})
-            return
+    while (message := await upstream.receive()) is not None:
+        await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
+    code, reason = upstream.end
+    await send({"type": "websocket.close", "code": _sendable(code), "reason": reason})
 
 
 async def refuse(error: ProxyError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,30 +118,39 @@ async def refuse(error: ProxyError, scope: Scope, receive: Receive, send: Send) 
     if scope["type"] == "http":
         await send_error(error, send, [])
     else:
-        await _deny(error.status, [(b"content-type", b"application/json"), *error.headers], error.body(), scope, send)
+        headers = [(b"content-type", b"application/json"), *error.headers]
+        await _deny(error.status, headers, error.body(), scope, receive, send)
 
 
-async def _deny(status: int, headers: Headers, body: bytes, scope: Scope, send: Send) -> None:
+async def _deny(status: int, headers: Headers, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1011, "reason": f"the upstream refused: {status}"})
         return
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+    # uvicorn says at once that the client is gone, and again when it is; an app that returns in between it takes for
+    # one that has not answered, and logs an error
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORD_S):
+            for _ in range(2):
+                while (await receive())["type"] != "websocket.disconnect":
+                    continue
+
+
+def _is_gone(first: asyncio.Future[Message]) -> bool:
+    if not first.done() or first.cancelled() or first.exception() is not None:
+        return False
+    return bool(first.result()["type"] == "websocket.disconnect")
+
+
+def _told(headers: Headers) -> Headers:
+    """What the client is told; the body is as long as it is."""
+    return [(name, value) for name, value in end_to_end(headers) if name != b"content-length"]
 
 
 def _sendable(code: int | None) -> int:
     """1005 and 1006 say that no code came; they cannot be sent (RFC 6455 §7.4.1)."""
     return 1000 if code in (None, 1005) else 1011 if code == 1006 else int(code)
-
-
-def _end_to_end(headers: Any) -> Headers:
-    kept = end_to_end([(name.encode(), value.encode()) for name, value in (headers or {}).items()])
-    return [(name, value) for name, value in kept if name != b"content-length"]
-
-
-def _exact(url: httpx.URL, target: bytes) -> URL:
-    """The server of a URL, asked for a path and query that no one writes anew."""
-    return URL(f"{url.scheme}://{url.netloc.decode()}{target.decode()}", encoded=True)
 
 
 def _model(query: bytes) -> str:

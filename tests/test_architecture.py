@@ -34,8 +34,7 @@ ALLOWED = {
     "starlette": ("proxy/",),
     "uvicorn": ("proxy/",),
     "httpx": ("proxy/", "embedders/remote.py"),
-    "yarl": ("proxy/websockets.py",),
-    "aiohttp": ("proxy/websockets.py",),
+    "websockets": ("proxy/websocket_",),
     "redis": ("memory_core/stores/redis",),
     "sqlite3": ("memory_core/stores/sqlite",),
     "onnxruntime": ("embedders/",),
@@ -44,6 +43,7 @@ ALLOWED = {
     "tiktoken": ("proxy/tokens.py",),
     "pydantic": ("config/",),
     "pydantic_settings": ("config/",),
+    "aiohttp": (),  # installed for benchmarks only
     "tests": (),
     "benchmarks": (),
 }
