@@ -39,7 +39,7 @@ from proxy.wire import ChatRequest, parse
 
 log = logging.getLogger(__name__)
 
-READ_ALONG_S = 0.1
+READ_ALONG_S = 0.25
 """An answer that left its prompt as it was waits no longer for memory, which is done by then unless its store hangs."""
 
 HISTORIES_BYTES_MAX = 8 * 2**20

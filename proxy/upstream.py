@@ -20,7 +20,7 @@ from proxy.errors import BadRequestError, ProxyError, UnreachableError, Upstream
 from proxy.headers import HOP_BY_HOP, Headers, header, without
 from proxy.patience import Patience, Timed, Timer
 
-_OURS = b"x-isocost-"
+_OWN_HEADERS = b"x-isocost-"
 
 _REPLACED = frozenset((b"host", b"content-length", b"expect"))
 """Ours to say. An expectation was met when the body came to us; to hold it back again can wait for ever."""
@@ -59,7 +59,7 @@ class Target:
     def told(self, headers: Headers) -> Headers:
         """A client's headers as they go on: less the hop-by-hop ones and ours, with the credential that is to be."""
         own = [*self.headers]
-        kept = [(name, value) for name, value in without(headers, _NOT_TOLD) if not name.startswith(_OURS)]
+        kept = [(name, value) for name, value in without(headers, _NOT_TOLD) if not name.startswith(_OWN_HEADERS)]
         if self.replaces:
             kept = without_credentials(kept)
         if self._authorization and not proves(kept) and not proves(own):
