@@ -240,7 +240,7 @@ class Settings(Loaded):
         description="Most tokens waiting for the model. Beyond it, requests go on without memory.",
     )
     embed_cache_mib: int = Field(
-        64, ge=0, le=65_536, description="MiB of vectors kept by digest, so that no text is embedded twice."
+        8, ge=0, le=65_536, description="MiB of vectors kept by digest, so that no text is embedded twice."
     )
     embed_timeout_s: float = Field(
         30.0, ge=0.1, le=600, description="Longest wait for an embeddings server's answer, in seconds."

@@ -29,12 +29,15 @@ _T = TypeVar("_T", bound=np.generic)
 
 _INPUT, _ASKS, _WHEN = 1, 2, 4
 
-_ROWS_MIN = 4
-"""Room at the beginning; half of it is added whenever a conversation outgrows it, and most have few turns."""
+_ROWS_MIN = 2
+"""Room at the beginning, an exchange's; half of it is added whenever a conversation outgrows it, and most never do."""
 
-_POSTING_BYTES = 32
-_TERM_BYTES = 270
-"""What an entry and a term of the postings cost in CPython, measured; for the estimate in `nbytes`."""
+_MEMORY_BITS, _FREQUENCY = 32, 2**32 - 1
+"""An entry of the postings is one integer, memory above frequency: in order, and half the size of two arrays a term."""
+
+_EMPTY_BYTES, _ROW_BYTES, _MEMORY_BYTES, _ENTRY_BYTES, _TERM_BYTES = 1_400, 21, 100, 17, 130
+"""What an index, a row beside its vector, a memory, an entry and a term of the postings cost in CPython: the estimate
+in `nbytes`, by tracemalloc."""
 
 
 def quantise(vectors: Floats) -> Bytes8:
@@ -68,7 +71,7 @@ class MemoryIndex:
         self._starts: list[int] = [0]
         self._turn_of: list[int] = []
         self._terms_of: list[tuple[str, ...]] = []
-        self._postings: dict[str, tuple[array[int], array[int]]] = {}
+        self._postings: dict[str, array[int]] = {}
         self._entries = 0
 
     @property
@@ -83,8 +86,9 @@ class MemoryIndex:
     @property
     def nbytes(self) -> int:
         """About how much memory it takes."""
-        arrays = self._vectors.nbytes + self._pair_norms.nbytes + self._lengths.nbytes
-        return arrays + self._entries * _POSTING_BYTES + len(self._postings) * _TERM_BYTES
+        rows = len(self._vectors) * (4 * self.dimension + _ROW_BYTES)
+        words = self._entries * _ENTRY_BYTES + len(self._postings) * _TERM_BYTES
+        return _EMPTY_BYTES + rows + self.memories() * _MEMORY_BYTES + words
 
     def place(self, memory: int) -> tuple[int, int]:
         """(turn, chunk within the turn) of a memory."""
@@ -138,34 +142,25 @@ class MemoryIndex:
 
     def frequencies(self, term: str, count: int) -> Floats | None:
         """How often `term` stands in each of the first `count` memories, float32 [count]; None if never."""
-        posting = self._postings.get(term)
-        if posting is None:
-            return None
-        memories, frequencies = posting
-        end = bisect_left(memories, count)
+        end = self.holding(term, count)
         if end == 0:
             return None
         dense = np.zeros(count, np.float32)
-        dense[np.frombuffer(memories, np.int32)[:end]] = np.frombuffer(frequencies, np.int32)[:end]
+        _spread(self._postings[term], end, dense)
         return dense
 
     def holding(self, term: str, count: int) -> int:
         """In how many of the first `count` memories `term` stands."""
         posting = self._postings.get(term)
-        return 0 if posting is None else bisect_left(posting[0], count)
+        return 0 if posting is None else bisect_left(posting, count << _MEMORY_BITS)
 
     def frequencies_of(self, terms: Iterable[str], count: int) -> tuple[list[str], Counts]:
         """Those of the terms that the first `count` memories hold, and how often each does: float64 [terms, count]."""
-        found = [
-            (term, *posting)
-            for term in terms
-            if (posting := self._postings.get(term)) is not None and posting[0][0] < count
-        ]
+        found = [(term, end) for term in terms if (end := self.holding(term, count))]
         rows = np.zeros((len(found), count))
-        for row, (_, memories, frequencies) in zip(rows, found, strict=True):
-            end = bisect_left(memories, count)
-            row[np.frombuffer(memories, np.int32, end)] = np.frombuffer(frequencies, np.int32, end)
-        return [term for term, _, _ in found], rows
+        for row, (term, end) in zip(rows, found, strict=True):
+            _spread(self._postings[term], end, row)
+        return [term for term, _ in found], rows
 
     def turn_vector(self, turn: int) -> Floats:
         """The unit mean of a turn's chunks, float32 [d]: what the state absorbs."""
@@ -180,7 +175,7 @@ class MemoryIndex:
         """
         count = self._starts[turn]
         distinct = {term for memory in range(self._starts[turn - 1], count) for term in self._terms_of[memory]}
-        return sum((math.log1p(count / bisect_left(self._postings[term][0], count)) for term in sorted(distinct)), 0.0)
+        return sum((math.log1p(count / self.holding(term, count)) for term in sorted(distinct)), 0.0)
 
     def append(self, quantised: Bytes8, texts: Sequence[str], *, is_input: bool = True) -> None:
         """Append one turn: its chunks' int8 vectors [chunks, d], their texts, and whether the user said it."""
@@ -206,10 +201,9 @@ class MemoryIndex:
         keep = self._starts[turns]
         for memory in range(len(self._turn_of) - 1, keep - 1, -1):
             for term in self._terms_of[memory]:
-                memories, frequencies = self._postings[term]
-                memories.pop()
-                frequencies.pop()
-                if not memories:
+                posting = self._postings[term]
+                posting.pop()
+                if not posting:
                     del self._postings[term]
             self._entries -= len(self._terms_of[memory])
         del self._turn_of[keep:], self._terms_of[keep:], self._starts[turns + 1 :]
@@ -230,9 +224,12 @@ class MemoryIndex:
         self._lengths[memory] = counted.total()
         self._chars[memory] = len(text)
         for term, frequency in counted.items():
-            memories, frequencies = self._postings.setdefault(term, (array("i"), array("i")))
-            memories.append(memory)
-            frequencies.append(frequency)
+            entry = memory << _MEMORY_BITS | frequency
+            posting = self._postings.get(term)
+            if posting is None:
+                self._postings[term] = array("q", (entry,))
+            else:
+                posting.append(entry)
         self._terms_of.append(tuple(counted))
         self._entries += len(counted)
 
@@ -247,6 +244,12 @@ class MemoryIndex:
         self._cues = _grown(self._cues, size)
         self._speaker_ids = _grown(self._speaker_ids, size)
         self._days = _grown(self._days, size)
+
+
+def _spread(posting: "array[int]", end: int, dense: Floats | Counts) -> None:
+    """Write the frequencies of the first `end` entries to the places of their memories."""
+    entries = np.frombuffer(posting, np.int64, end)
+    dense[entries >> _MEMORY_BITS] = entries & _FREQUENCY
 
 
 def _grown(rows: NDArray[_T], size: int) -> NDArray[_T]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import ge
 
 import msgspec
@@ -84,7 +85,7 @@ class MemoryState:
     def empty(cls, dimension: int, capacities: Capacities | None = None) -> "MemoryState":
         """The state before the first turn."""
         sizes = Capacities() if capacities is None else capacities
-        return cls(0, 0, np.zeros(dimension, np.float32), (), (), (), (), sizes)
+        return cls(0, 0, _zeros(dimension), (), (), (), (), sizes)
 
     @property
     def kept(self) -> tuple[Kept, ...]:
@@ -139,6 +140,14 @@ class MemoryState:
         plain = replace(self, vector=other.vector)
         fields = all(getattr(plain, name) == getattr(other, name) for name in _PLAIN_FIELDS)
         return fields and np.array_equal(self.vector, other.vector)
+
+
+@lru_cache(maxsize=16)
+def _zeros(dimension: int) -> Floats:
+    """One for all conversations, which else hold 1.5 kB of them each; nobody can write to it."""
+    zeros = np.zeros(dimension, np.float32)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def _masses(values: Iterable[float]) -> bool:

@@ -11,9 +11,17 @@ import msgspec
 
 from config.prices import Price
 from proxy.prefix_cache import Outline, PrefixCache, Usage
+from proxy.segmented import LONG_TURNS, Segmented
 
 TURNS_MAX = 100_000
 """Of all prompts that are kept, some 100 bytes each."""
+
+_CONVERSATION_TURNS = 8
+"""What a conversation takes, whatever its length, as much as so many turns."""
+
+_PROBATION = 1 / 4
+"""Of the room, for conversations that have not gone on: the latest 2,777 of one turn. With nine of these a second that
+is the five minutes for which providers keep a prefix."""
 
 MODELS_MAX = 1_000
 FACTOR_RANGE = (0.25, 4.0)
@@ -72,9 +80,7 @@ class Accounts:
     """Of one process; a conversation that it does not know begins with a cold cache, ours and the rival's alike."""
 
     def __init__(self, *, turns_max: int = TURNS_MAX) -> None:
-        self._turns_max = turns_max
-        self._turns = 0
-        self._accounts: OrderedDict[tuple[str, str], _Account] = OrderedDict()
+        self._accounts: Segmented[tuple[str, str], _Account] = Segmented(turns_max, probation=_PROBATION)
         self._factors: OrderedDict[str, _Factor] = OrderedDict()
 
     def settle(self, conversation: str, model: str, price: Price, prompts: Prompts, at: float) -> Bill:
@@ -103,10 +109,8 @@ class Accounts:
             self._factors.popitem(last=False)
 
     def _account(self, key: tuple[str, str], turns: int) -> _Account:
-        found = self._accounts.setdefault(key, _Account())
-        self._turns += turns - found.turns
+        found = self._accounts.get(key) or _Account()
+        goes_on = turns > (found.turns or LONG_TURNS)
         found.turns = turns
-        self._accounts.move_to_end(key)
-        while self._turns > self._turns_max and len(self._accounts) > 1:
-            self._turns -= self._accounts.popitem(last=False)[1].turns
+        self._accounts.put(key, found, turns + _CONVERSATION_TURNS, lasts=goes_on)
         return found

@@ -13,6 +13,7 @@ import msgspec
 from memory_core.transcript import common_prefix, digest_of
 from proxy.lineage import Lineage
 from proxy.prefix_cache import Part
+from proxy.segmented import LONG_TURNS, Segmented
 from proxy.tokens import REPLY_TOKENS, TokenCounter
 from proxy.wire import ChatRequest
 
@@ -20,6 +21,15 @@ EXCHANGE_TOKENS = 200
 """What an exchange is taken to hold before the first one has been seen."""
 
 _RACES_MAX = 4
+
+_CONVERSATION_TURNS = 5
+"""What a conversation takes, whatever its length, as much as so many turns: some 500 bytes."""
+
+_PROBATION = 1 / 32
+"""Of the room, for conversations that have not gone on: the counter has the counts of those that were let go."""
+
+_PARTS_MAX = 64
+"""System prompts and tools that are shared by the conversations that have the same."""
 
 _HEAD_FIELDS = ("tools", "instructions")
 """Fields beside the messages that stand in the prompt."""
@@ -103,9 +113,8 @@ class Meter:
 
     def __init__(self, counter: TokenCounter, *, turns_max: int = 100_000) -> None:
         self._counter = counter
-        self._turns_max = turns_max
-        self._kept: OrderedDict[tuple[str, str], _Sums] = OrderedDict()
-        self._turns = 0
+        self._kept: Segmented[tuple[str, str], _Sums] = Segmented(turns_max, probation=_PROBATION)
+        self._parts: OrderedDict[tuple[bytes, int], Part] = OrderedDict()
 
     async def measure(self, request: ChatRequest, lineage: Lineage) -> Measured:
         """The request's transcript in the tokens of its model."""
@@ -139,7 +148,16 @@ class Meter:
         parts = [Part(each.fingerprint, count, each.text) for each, count in zip(pinned, counts, strict=True)]
         fields = [request.fields[name] for name in _HEAD_FIELDS if name in request.fields]
         before = [Part(digest_of(b"tools", raw), await self._counter.payload(raw, request.model)) for raw in fields]
-        return (*before, *parts)
+        return tuple([self._same(part) for part in (*before, *parts)])
+
+    def _same(self, part: Part) -> Part:
+        """The one that was made before, if there is one: a thousand conversations hold one system prompt so."""
+        key = part.digest, part.tokens
+        found = self._parts.setdefault(key, part)
+        self._parts.move_to_end(key)
+        if len(self._parts) > _PARTS_MAX:
+            self._parts.popitem(last=False)
+        return found
 
     def _shared(self, key: tuple[str, str], lineage: Lineage) -> int:
         """How many of these turns are kept."""
@@ -148,13 +166,10 @@ class Meter:
 
     def _grown(self, key: tuple[str, str], sums: _Sums, lineage: Lineage, counts: Sequence[int]) -> _Sums:
         before = self._kept.get(key)
-        self._turns -= len(before.digests) if before else 0
-        self._kept[key] = _grow(sums, lineage, counts)
-        self._kept.move_to_end(key)
-        self._turns += lineage.length
-        while self._turns > self._turns_max and len(self._kept) > 1:
-            self._turns -= len(self._kept.popitem(last=False)[1].digests)
-        return self._kept[key]
+        goes_on = lineage.length > (LONG_TURNS if before is None else len(before.digests))
+        grown = _grow(sums, lineage, counts)
+        self._kept.put(key, grown, lineage.length + _CONVERSATION_TURNS, lasts=goes_on)
+        return grown
 
 
 def _grow(sums: _Sums, lineage: Lineage, counts: Sequence[int]) -> _Sums:

@@ -4,7 +4,6 @@ Known of what this process sent, layout by layout; the ledger's newest row tells
 like the cache's own time to live, which no provider promises.
 """
 
-from collections import OrderedDict
 from math import inf
 from typing import NamedTuple
 
@@ -12,8 +11,12 @@ import msgspec
 
 from memory_core.stores import Store
 from proxy.ledger import decode_row
+from proxy.segmented import Segmented
 
-KEPT_MAX = 20_000
+KEPT_MAX = 8_192
+"""Half a kilobyte each; of any other the ledger tells."""
+
+_PROBATION = 1 / 4
 
 LAYOUTS_MAX = 8
 """As many as epochs are named: the branches of an agent that are alive at once."""
@@ -60,11 +63,12 @@ class Recent:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._sent: OrderedDict[Key, Sent] = OrderedDict()
+        self._sent: Segmented[Key, Sent] = Segmented(KEPT_MAX, probation=_PROBATION)
 
     async def idle_s(self, key: Key, cut: int, boundary: bytes, at: float, ttl_s: float) -> float:
         """Seconds since this layout of the conversation was last sent; infinite if it never was."""
-        layouts = self._sent[key].layouts if key in self._sent else ()
+        sent = self._sent.get(key)
+        layouts = sent.layouts if sent is not None else ()
         idle = min((at - each.at for each in layouts if each.boundary == boundary), default=inf)
         if idle <= ttl_s:
             return max(0.0, idle)
@@ -80,10 +84,7 @@ class Recent:
             heads = before.heads + 1 if before.head != head else 0
             fronts = before.fronts + 1 if before.front != front else 0
             now = Sent(head, front, heads, fronts, before.layouts)
-        self._sent[key] = now
-        self._sent.move_to_end(key)
-        if len(self._sent) > KEPT_MAX:
-            self._sent.popitem(last=False)
+        self._sent.put(key, now, 1, lasts=before is not None)
         return now
 
     def used(self, key: Key, layout: Layout) -> None:
@@ -92,4 +93,4 @@ class Recent:
         if sent is not None:
             others = tuple(each for each in sent.layouts if each.boundary != layout.boundary)
             layouts = (*others, layout)[-LAYOUTS_MAX:]
-            self._sent[key] = Sent(sent.head, sent.front, sent.heads, sent.fronts, layouts)
+            self._sent.put(key, Sent(sent.head, sent.front, sent.heads, sent.fronts, layouts), 1, lasts=False)

@@ -31,6 +31,7 @@ from proxy.lineage import Lineage, as_sent, attached, continued, extended
 from proxy.log_reader import LogReader, own_turns
 from proxy.message import Message
 from proxy.recollection import Question, Recollection
+from proxy.segmented import LONG_TURNS
 
 RECALLED_MIN = 64
 RECALLED_TOKENS = 12
@@ -75,7 +76,7 @@ class Remember:
         hot = self._hot.of(lineage.conversation)
         async with hot.lock:
             await self._catch_up.with_head(hot, lineage.conversation)
-            self._hot.account(lineage.conversation, hot)
+            self._hot.account(lineage.conversation, hot, goes_on=hot.stored > 0)
             return continued(lineage, hot.heads, hot.fold.digests)
 
     async def knows(self, conversation: str) -> bool:
@@ -92,7 +93,7 @@ class Remember:
         async with hot.lock:
             if end not in hot.fold.digests[-_NEAR_TURNS:]:
                 await self._catch_up.with_stored(hot, conversation, await self._store.path(conversation, end))
-                self._hot.account(conversation, hot)
+                self._hot.account(conversation, hot, goes_on=hot.stored > 0)
             turns = next((turn for turn in range(hot.fold.turns, 0, -1) if hot.fold.digests[turn - 1] == end), 0)
             return attached(lineage, conversation, hot.heads[:turns], hot.fold.digests, at_least=at_least)
 
@@ -195,7 +196,7 @@ class Remember:
 
     async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: int) -> bool:
         """Bring the log to the first `until` turns of the lineage; False if someone else moved its head."""
-        await self._ready(hot, lineage, until)
+        await self._ready(hot, lineage, until, answered=answered)
         hot.cut(hot.fold.shared(lineage.digests))
         first = min(hot.stored, until)
         turns = own_turns(lineage, first)[: until - first]
@@ -228,10 +229,17 @@ class Remember:
         decode_state(snapshot.state, self._embedder.name)  # raises: what a newer isocost wrote is not overwritten
         return snapshot.version
 
-    async def _ready(self, hot: Hot, lineage: Lineage, turns: int) -> None:
-        """Make `hot` hold at least the first `turns` turns of the lineage, and nothing else before them."""
+    async def _ready(self, hot: Hot, lineage: Lineage, turns: int, *, answered: int = 0) -> None:
+        """Make `hot` hold at least the first `turns` turns of the lineage, and nothing else before them.
+
+        The last `answered` of the lineage are not the client's. Of a conversation that goes on some of the client's
+        turns were learned before and some were not: a prompt that is sampled ten times does not go on. One that comes
+        with a long history has gone on elsewhere.
+        """
         await self._catch_up.with_lineage(hot, lineage, turns)
-        self._hot.account(lineage.conversation, hot)
+        sent = lineage.length - answered
+        goes_on = 0 < hot.stored < sent or sent > LONG_TURNS
+        self._hot.account(lineage.conversation, hot, goes_on=goes_on)
 
     async def _context(self, hot: Hot, lineage: Lineage, asked: int) -> list[Said]:
         """What was said right before the question: a question without a subject borrows it there."""

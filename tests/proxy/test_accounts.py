@@ -89,19 +89,37 @@ def test_a_usage_that_is_about_something_else_is_left_out(ours, theirs):
     assert accounts.factor("m") == 1.1
 
 
+def settled(accounts, name, *turns, at=0.0):
+    for length in turns:
+        bill = accounts.settle(name, "m", PRICE, whole(length), at)
+    return bill
+
+
 def test_it_forgets_the_conversation_that_was_longest_unused():
-    accounts = Accounts(turns_max=100)
+    accounts = Accounts(turns_max=240)  # room for ten of ten turns that go on
     for name in ("c0", *(f"c{place}" for place in range(10)), "c0", "c10"):
-        accounts.settle(name, "m", PRICE, whole(10), 0)
-    assert accounts.settle("c0", "m", PRICE, whole(10), 1).sent.cached
-    assert accounts.settle("c10", "m", PRICE, whole(10), 1).rival.cached
-    assert accounts.settle("c2", "m", PRICE, whole(10), 1).sent.cached
-    assert accounts.settle("c1", "m", PRICE, whole(10), 1).sent.cached == 0
-    assert accounts.settle("long", "m", PRICE, whole(500), 1).sent.cached == 0
-    assert accounts.settle("long", "m", PRICE, whole(500), 1).sent.cached  # the one in use stays, however long
-    assert accounts.settle("long", "m", PRICE, whole(10), 1).sent.cached  # an edit gives its room back
-    assert accounts.settle("c0", "m", PRICE, whole(10), 2).sent.cached == 0
-    assert accounts.settle("long", "m", PRICE, whole(10), 2).sent.cached
+        settled(accounts, name, 9, 10)
+    assert settled(accounts, "c0", 10, at=1).sent.cached
+    assert settled(accounts, "c10", 10, at=1).rival.cached
+    assert settled(accounts, "c2", 10, at=1).sent.cached
+    assert settled(accounts, "c1", 10, at=1).sent.cached == 0
+    settled(accounts, "long", 400, 500)
+    assert settled(accounts, "long", 500, at=1).sent.cached  # the one in use stays, however long
+    assert settled(accounts, "long", 10, at=1).sent.cached  # an edit gives its room back
+    assert settled(accounts, "c0", 10, at=2).sent.cached == 0
+    assert settled(accounts, "long", 10, at=2).sent.cached
+
+
+def test_who_asks_once_pushes_out_nobody_who_goes_on():
+    accounts = Accounts(turns_max=240)
+    settled(accounts, "goes on", 1, 3)
+    settled(accounts, "comes with a long history", 51)
+    for place in range(1_000):
+        settled(accounts, f"once {place}", 1, 1)  # sampled, not gone on
+    assert settled(accounts, "comes with a long history", 51, at=1).sent.cached
+    assert settled(accounts, "goes on", 3, at=1).sent.cached
+    assert settled(accounts, "once 999", 1, at=1).sent.cached
+    assert not settled(accounts, "once 0", 1, at=1).sent.cached
 
 
 def test_models_are_named_by_clients_so_only_so_many_are_kept():

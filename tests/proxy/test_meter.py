@@ -192,8 +192,9 @@ async def test_models_of_another_vocabulary_and_conversations_are_counted_apart(
 
 async def test_it_forgets_what_was_longest_unused_and_counts_that_again():
     counter = CountingCounter()
-    meter, chats = Meter(counter, turns_max=50), [chat(*(f"{n} {place}" for place in range(9))) for n in range(40)]
+    meter, chats = Meter(counter, turns_max=100), [chat(*(f"{n} {place}" for place in range(9))) for n in range(40)]
     for turns in chats:
+        await measure(meter, turns[:7])
         await measure(meter, turns)
     counter.asked = 0
     for turns in chats[-5:]:
@@ -201,16 +202,41 @@ async def test_it_forgets_what_was_longest_unused_and_counts_that_again():
     assert counter.asked == 0
     assert_whole(await measure(meter, chats[0]), chats[0])
     assert counter.asked == 9
-    endless = chat(*map(str, range(99)))
+    endless = chat(*map(str, range(199)))
     assert_whole(await measure(meter, endless), endless)  # the one in use stays, however long
     counter.asked = 0
     await measure(meter, [*endless, said("assistant", "!")])
     assert counter.asked == 1
 
 
+async def test_who_asks_once_pushes_out_nobody_who_goes_on():
+    counter = CountingCounter()
+    meter, turns = Meter(counter, turns_max=100), chat("u", "a", "v")
+    for length in (1, 3):
+        await measure(meter, turns[:length])
+    for place in range(100):
+        for _ in range(3):  # sampled, not gone on
+            await measure(meter, chat(f"once {place}"))
+    counter.asked = 0
+    await measure(meter, turns)
+    assert counter.asked == 0
+
+
+async def test_one_that_comes_with_a_long_history_stays_too():
+    counter = CountingCounter()
+    meter, turns = Meter(counter, turns_max=100), chat(*map(str, range(51)))
+    await measure(meter, turns)
+    for place in range(100):
+        await measure(meter, chat(f"once {place}"))
+    counter.asked = 0
+    await measure(meter, turns)
+    assert counter.asked == 0
+
+
 async def test_a_conversation_takes_the_room_of_its_length_however_often_it_is_sent():
     counter = CountingCounter()
-    meter, other, turns = Meter(counter, turns_max=50), chat(*"abcdefghi"), chat(*map(str, range(30)))
+    meter, other, turns = Meter(counter, turns_max=60), chat(*"abcdefghi"), chat(*map(str, range(30)))
+    await measure(meter, other[:7])
     await measure(meter, other)
     for length in range(1, 31):
         await measure(meter, turns[:length])
@@ -218,6 +244,19 @@ async def test_a_conversation_takes_the_room_of_its_length_however_often_it_is_s
     counter.asked = 0
     await measure(meter, other)
     assert counter.asked == 0
+
+
+async def test_conversations_share_the_system_prompt_that_they_have_in_common():
+    meter = Meter(CountingCounter())
+    system = "You are a clerk. " * 200
+    heads = [(await measure(meter, [said("system", system), *chat(f"u{place}")])).head for place in range(3)]
+    assert all(head[0] is heads[0][0] for head in heads)
+    assert (await measure(meter, [said("system", "Else."), *chat("u")])).head[0].text == "Else."
+    for place in range(100):
+        await measure(meter, [said("system", f"It is {place}."), *chat("u")])
+    (again,) = (await measure(meter, [said("system", system), *chat("u")])).head
+    assert again == heads[0][0]
+    assert again is not heads[0][0]
 
 
 async def test_no_turn_at_all():

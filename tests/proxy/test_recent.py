@@ -107,10 +107,14 @@ def test_layouts_are_bounded_and_a_request_that_was_not_noted_is_nothing():
 
 async def test_only_so_many_are_kept(store):
     recent = Recent(store)
+    used(recent, 1.0, key=C)
+    used(recent, 1.0, key=C)
     for place in range(KEPT_MAX):
         used(recent, 1.0, key=Key(f"c{place}", "m"))
-    used(recent, 1.0, key=Key("c0", "m"))
-    used(recent, 1.0, key=Key("one more", "m"))
-    assert await recent.idle_s(Key("c0", "m"), 0, b"", 2.0, 60.0) == 1
-    assert await recent.idle_s(Key("c1", "m"), 0, b"", 2.0, 60.0) == inf
-    assert await recent.idle_s(Key("c2", "m"), 0, b"", 2.0, 60.0) == 1
+    assert await recent.idle_s(C, 0, b"", 2.0, 60.0) == 1  # it went on: those that did not push it out
+    assert await recent.idle_s(Key(f"c{KEPT_MAX - 1}", "m"), 0, b"", 2.0, 60.0) == 1
+    assert await recent.idle_s(Key("c0", "m"), 0, b"", 2.0, 60.0) == inf
+    for place in range(KEPT_MAX):
+        used(recent, 1.0, key=Key(f"d{place}", "m"))
+        used(recent, 1.0, key=Key(f"d{place}", "m"))
+    assert await recent.idle_s(C, 0, b"", 2.0, 60.0) == inf

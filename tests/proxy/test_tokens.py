@@ -169,17 +169,19 @@ async def test_a_full_cache_counts_right_all_the_same(cached_max):
         assert counter.message(messages[0], "m") == right[0]
 
 
-async def test_a_full_cache_lets_the_least_recently_used_go():
-    counter = TokenCounter({}, cached_max=2)
-    old, used, new = chat("old", "used", "new")
+async def test_a_full_cache_lets_go_what_was_longest_unused_and_counts_nothing_newer_again():
+    counter = TokenCounter({}, cached_max=3)
+    old, used, *others = chat("old", "used", "a", "b", "c", "d", "e", "f")
     await counter.messages([old, used], "m")
-    await counter.messages([used], "m")
-    await counter.messages([new], "m")
     loaded = load_encoding.cache_info().hits
-    await counter.messages([used, new], "m")
-    assert load_encoding.cache_info().hits == loaded
+    for new in others:
+        await counter.messages([new], "m")
+        await counter.messages([used], "m")
+    assert load_encoding.cache_info().hits == loaded + len(others)
+    await counter.messages([*others[-2:], used], "m")
+    assert load_encoding.cache_info().hits == loaded + len(others)
     await counter.messages([old], "m")
-    assert load_encoding.cache_info().hits == loaded + 1
+    assert load_encoding.cache_info().hits == loaded + len(others) + 1
 
 
 HARD = {
