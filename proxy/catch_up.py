@@ -3,10 +3,10 @@
 Reads only: what it embeds goes into the log when it is learned.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
-from embedders import Embedder
+from embedders import Embedder, Vectors
 from memory_core.chunking import chunks
 from memory_core.codec import Record, decode_record, decode_state
 from memory_core.cues import without_stamp
@@ -19,12 +19,10 @@ from proxy.leaning import Leaning
 from proxy.lineage import Head, Lineage
 from proxy.log_reader import LogReader, own_turns
 from proxy.message import Message, read_message
+from proxy.pace import PIECE_TURNS, Pace, piece
 
 BLOCK_TURNS = 64
 """How many turns are looked up in one go, from log or embedder."""
-
-_BREATH_TURNS = 4
-"""The event loop is held for no more than these, a millisecond or two: streams run beside."""
 
 
 class CatchUp:
@@ -57,12 +55,14 @@ class CatchUp:
         hot.cut(hot.fold.shared(digests))
         for start in range(hot.fold.turns, len(digests), BLOCK_TURNS):
             block = digests[start : start + BLOCK_TURNS]
-            for digest, record in zip(block, await self._log.records(conversation, block), strict=True):
-                self._fold_record(hot, digest, record)
-                await _breath(hot)
+            found = [*zip(block, await self._log.records(conversation, block), strict=True)]
+            for begin in range(0, len(found), PIECE_TURNS):
+                async with piece():
+                    for digest, record in found[begin : begin + PIECE_TURNS]:
+                        self._fold_record(hot, digest, record)
             hot.stored = hot.fold.turns
 
-    async def with_lineage(self, hot: Hot, lineage: Lineage, turns: int) -> None:
+    async def with_lineage(self, hot: Hot, lineage: Lineage, turns: int, pace: Pace | None = None) -> None:
         """To at least the first `turns` turns of the lineage, and nothing else before them."""
         digests = lineage.digests
         shared = hot.fold.shared(digests)
@@ -73,26 +73,33 @@ class CatchUp:
             wanted = digests[start : min(turns, start + BLOCK_TURNS)]
             payloads = await self._store.read(lineage.conversation, wanted)
             known = next((place for place, payload in enumerate(payloads) if payload is None), len(payloads))
-            for digest, payload in zip(wanted[:known], payloads, strict=False):
-                self._fold_record(hot, digest, decode_record(payload or b"", self._embedder.name))
-                if hot.stored == hot.fold.turns - 1:
-                    hot.stored += 1
-                await _breath(hot)
-            await self._embed_turns(hot, own_turns(lineage, start + known)[: len(wanted) - known])
+            for begin in range(0, known, PIECE_TURNS):
+                async with piece(pace):
+                    end = min(begin + PIECE_TURNS, known)
+                    self._fold_payloads(hot, wanted[begin:end], payloads[begin:end])
+            await self._embed_turns(hot, own_turns(lineage, start + known)[: len(wanted) - known], pace)
 
-    async def _embed_turns(self, hot: Hot, turns: Sequence[Turn]) -> None:
+    async def _embed_turns(self, hot: Hot, turns: Sequence[Turn], pace: Pace | None) -> None:
         pieces = [chunks(turn.text) for turn in turns]
         vectors = await embed_texts(self._embedder, [without_stamp(piece) for turn in pieces for piece in turn])
-        start = 0
-        for turn, texts in zip(turns, pieces, strict=True):
-            rows = quantise(vectors[start : start + len(texts)])
-            is_input = turn.role == "user"
-            salience = self._leaning.salience(turn.text, rows) if is_input else 0.0
-            hot.fold.append(turn.digest, rows, texts, is_input=is_input, salience=salience)
-            message = read_message(turn.message)
-            hot.heads.append(Head(turn.role, turn.fingerprint, turn.digest, self._count(message)))
-            start += len(texts)
-            await _breath(hot)
+        ends = [*accumulate((len(texts) for texts in pieces), initial=0)]
+        for begin in range(0, len(turns), PIECE_TURNS):
+            async with piece(pace):
+                for place in range(begin, min(begin + PIECE_TURNS, len(turns))):
+                    self._fold_turn(hot, turns[place], pieces[place], vectors[ends[place] : ends[place + 1]])
+
+    def _fold_turn(self, hot: Hot, turn: Turn, texts: Sequence[str], vectors: Vectors) -> None:
+        is_input, rows = turn.role == "user", quantise(vectors)
+        salience = self._leaning.salience(turn.text, rows) if is_input else 0.0
+        hot.fold.append(turn.digest, rows, texts, is_input=is_input, salience=salience)
+        message = read_message(turn.message)
+        hot.heads.append(Head(turn.role, turn.fingerprint, turn.digest, self._count(message)))
+
+    def _fold_payloads(self, hot: Hot, digests: Sequence[bytes], payloads: Sequence[bytes | None]) -> None:
+        for digest, payload in zip(digests, payloads, strict=True):
+            self._fold_record(hot, digest, decode_record(payload or b"", self._embedder.name))
+            if hot.stored == hot.fold.turns - 1:
+                hot.stored += 1
 
     def _fold_record(self, hot: Hot, digest: bytes, record: Record) -> None:
         is_input, rows = record.role == "user", record.rows()
@@ -100,9 +107,3 @@ class CatchUp:
         hot.fold.append(digest, rows, record.pieces(), is_input=is_input, meta=record.meta, salience=salience)
         message = read_message(record.message)
         hot.heads.append(Head(record.role, message.fingerprint, digest, self._count(message)))
-
-
-async def _breath(hot: Hot) -> None:
-    """To others, every few turns."""
-    if hot.fold.turns % _BREATH_TURNS == 0:
-        await asyncio.sleep(0)

@@ -12,9 +12,9 @@ from contextlib import suppress
 _M_ARENA_MAX = -8
 """mallopt(3)."""
 
-_ALLOCATED_MAX = 20_000
-"""Objects made since the last look for cycles. Python's own 700 is one or two requests: a twentieth of their time."""
-
+_ALLOCATED_MAX = 10_000
+"""Objects made since the last look for cycles. Python's own 700 is one or two requests: a twentieth of their time; with
+20,000 a look at the middle generation takes 80 ms, in which no stream is relayed."""
 
 _SWITCH_S = 0.0005
 """Python's own 5 ms is what an event may wait for the learner's thread: with 256 streams and a backlog to learn the

@@ -30,6 +30,7 @@ from proxy.leaning import Leaning
 from proxy.lineage import Lineage, as_sent, attached, continued, extended
 from proxy.log_reader import LogReader, own_turns
 from proxy.message import Message
+from proxy.pace import Pace, piece
 from proxy.recollection import Question, Recollection
 from proxy.segmented import LONG_TURNS
 
@@ -65,6 +66,7 @@ class Remember:
         self._embedder = embedder
         self._catch_up = CatchUp(store, self._log, embedder, count, leaning)
         self._leaning = leaning
+        self._pace = Pace()
         self._hot = HotCache(
             lambda: Fold(embedder.dimension, capacities, auto_anchor=leaning.auto_anchor), bytes_max=cache_bytes_max
         )
@@ -196,22 +198,25 @@ class Remember:
 
     async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: int) -> bool:
         """Bring the log to the first `until` turns of the lineage; False if someone else moved its head."""
-        await self._ready(hot, lineage, until, answered=answered)
+        pace = None if lineage.is_only_ours else self._pace  # whose client waits for it
+        await self._ready(hot, lineage, until, answered=answered, pace=pace)
         hot.cut(hot.fold.shared(lineage.digests))
         first = min(hot.stored, until)
         turns = own_turns(lineage, first)[: until - first]
         parents = [hot.fold.digests[first - 1] if first else lineage.root, *(turn.digest for turn in turns)]
-        entries = [
-            Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, seq > lineage.length - answered))
-            for seq, (turn, parent) in enumerate(zip(turns, parents, strict=False), start=first + 1)
-        ]
+        async with piece(pace):
+            entries = [
+                Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, seq > lineage.length - answered))
+                for seq, (turn, parent) in enumerate(zip(turns, parents, strict=False), start=first + 1)
+            ]
         await self._store.append(lineage.conversation, entries)
         hot.stored = max(hot.stored, until)
-        return await self._save(hot, lineage, until)
+        async with piece(pace):
+            state = encode_state(hot.fold.state_at(until), self._embedder.name)
+        return await self._save(hot, lineage, until, state)
 
-    async def _save(self, hot: Hot, lineage: Lineage, turns: int) -> bool:
+    async def _save(self, hot: Hot, lineage: Lineage, turns: int, state: bytes) -> bool:
         """Move the head. Where the transcript is the client's, the last writer wins: it is only a cache there."""
-        state = encode_state(hot.fold.state_at(turns), self._embedder.name)
         for _ in range(_SAVE_TRIES):
             snapshot = Snapshot(hot.version + 1, hot.fold.digests[turns - 1], turns, state)
             if await self._store.save(lineage.conversation, snapshot):
@@ -229,14 +234,16 @@ class Remember:
         decode_state(snapshot.state, self._embedder.name)  # raises: what a newer isocost wrote is not overwritten
         return snapshot.version
 
-    async def _ready(self, hot: Hot, lineage: Lineage, turns: int, *, answered: int = 0) -> None:
+    async def _ready(
+        self, hot: Hot, lineage: Lineage, turns: int, *, answered: int = 0, pace: Pace | None = None
+    ) -> None:
         """Make `hot` hold at least the first `turns` turns of the lineage, and nothing else before them.
 
         The last `answered` of the lineage are not the client's. Of a conversation that goes on some of the client's
         turns were learned before and some were not: a prompt that is sampled ten times does not go on. One that comes
         with a long history has gone on elsewhere.
         """
-        await self._catch_up.with_lineage(hot, lineage, turns)
+        await self._catch_up.with_lineage(hot, lineage, turns, pace)
         sent = lineage.length - answered
         goes_on = 0 < hot.stored < sent or sent > LONG_TURNS
         self._hot.account(lineage.conversation, hot, goes_on=goes_on)
