@@ -27,6 +27,8 @@ from embedders.word_table import looked_up_first
 
 _T = TypeVar("_T")
 
+_PROVIDERS = ["CPUExecutionProvider"]
+
 # What a BERT-like encoder may ask for, and where it stands in an encoding. There is no padding, so the mask
 # is all ones and mean pooling over it is a plain mean.
 _INPUTS: dict[str, Callable[[Encoding], list[int]]] = {
@@ -149,14 +151,19 @@ def _load(folder: Path | None, threads: int) -> _Model:
 
 def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     """A model; one whose tables can be looked up first (word_table.py) so, from a file that is gone when it is loaded:
-    of bytes that it is given a session keeps a copy for its life, 23 MB of the built-in model's."""
+    of bytes that it is given a session keeps a copy for its life, 23 MB of the built-in model's. Still, where there is
+    no room for a file, bytes will do."""
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped, memoryview(mapped) as model:
         smaller = looked_up_first(model)
-    with TemporaryDirectory(prefix="isocost-") as folder:
-        if smaller is not None:
-            path = Path(folder, path.name)
-            path.write_bytes(smaller)
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if smaller is None:
+        return onnxruntime.InferenceSession(str(path), options, providers=_PROVIDERS)
+    with ExitStack() as stack:
+        source: str | bytes = smaller
+        with suppress(OSError):  # a read-only file system, a full disk
+            written = Path(stack.enter_context(TemporaryDirectory(prefix="isocost-")), path.name)
+            written.write_bytes(smaller)
+            source = str(written)
+        return onnxruntime.InferenceSession(source, options, providers=_PROVIDERS)
 
 
 def _token_output(files: ModelFiles, session: onnxruntime.InferenceSession) -> str:

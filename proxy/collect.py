@@ -21,8 +21,6 @@ _BLOCK_BYTES = 2**14
 
 _DEFLATED = (b"gzip", b"x-gzip", b"deflate")
 
-READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
-
 
 class Collector:
     """Feed it the body's bytes as they came; then ask for `turns` and `usage`. Names of headers in lower case."""
@@ -94,9 +92,14 @@ class Collector:
             self._answer.take_whole(fields)
 
     def turns(self) -> tuple[Message, ...]:
-        """The answer as turns of the transcript; none if there is nothing to learn (n > 1, an error, a cut)."""
+        """The answer as turns of the transcript; none if there is nothing to learn (n > 1, an error).
+
+        Of one that was cut only what was said: half a tool call could never be answered.
+        """
         self._read_on()
         if not self._readable or self._answer.choices != 1:
+            return ()
+        if not self._complete and not self._answer.drop_calls():
             return ()
         try:
             return tuple(map(read_message, self._answer.resent()))
@@ -150,6 +153,11 @@ class _Answer:
     def resent(self) -> list[bytes]:
         """What a client would send back of it."""
         return [as_resent(self._message())] if self._items is None else self._items
+
+    def drop_calls(self) -> bool:
+        """Whether anything is left then."""
+        self._calls.clear()
+        return any(self._text) or any(self._refusal) or self._whole is not None or self._items is not None
 
     def _message(self) -> dict[str, Any]:
         if self._whole is not None:

@@ -41,7 +41,7 @@ class History:
     ends at one of `ends`. `samples` are what it is found by.
     """
 
-    __slots__ = ("before", "body", "ends", "messages", "same", "samples", "start", "traced")
+    __slots__ = ("before", "body", "ends", "field", "messages", "same", "samples", "start", "traced")
 
     def __init__(
         self,
@@ -51,7 +51,9 @@ class History:
         ends: Sequence[int] = (),
         same: int = 0,
         before: Lineage | None = None,
+        field: str = "",
     ) -> None:
+        self.field = field
         self.messages = messages
         self.body = body
         self.start = start
@@ -85,6 +87,8 @@ class Histories:
     def open(self, body: bytes, field: str, split: Callable[[bytes], dict[str, bytes]]) -> Opened:
         """A body, `split` by the caller into its fields; raises as `split`."""
         earlier = self._find(body) if self._keeps(body) else None
+        if earlier is not None and earlier.field != field:  # a body may have lists for two APIs
+            earlier = None
         same = _shared(earlier, body) if earlier is not None else 0
         if earlier is not None and same:
             fields = _fields_of_rest(body, earlier.start, earlier.ends[same - 1], field, split)
@@ -106,7 +110,7 @@ class Histories:
         if not ends:
             return History(messages)
         before = earlier.traced if earlier is not None else None
-        history = History(messages, opened.body[: ends[-1]], start, ends, same, before)
+        history = History(messages, opened.body[: ends[-1]], start, ends, same, before, opened.field)
         self._keep(history, earlier)
         return history
 

@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from proxy.credentials import PROOFS
 from proxy.errors import BadRequestError
 from proxy.plan import MODES
 
 CONTEXT_TOKENS_MAX = 100_000
 CONVERSATION_CHARS_MAX = 512
+
+_PROOFS = sorted(PROOFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,11 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def _credential(found: dict[bytes, bytes]) -> str:
-    said = (_value(found, name) for name in (b"authorization", b"api-key", b"x-api-key"))
-    return next(filter(None, said), "")
+    """All that proves who asks: behind a gateway with one key for all, another header tells its clients apart."""
+    said = [(name, value) for name in _PROOFS if (value := _value(found, name))]
+    if len(said) == 1:
+        return said[0][1]
+    return "\n".join(f"{name.decode()}: {value}" for name, value in said)
 
 
 def _value(found: dict[bytes, bytes], name: bytes) -> str | None:

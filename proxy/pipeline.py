@@ -22,16 +22,17 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import responses
 from proxy.accounts import Accounts
-from proxy.collect import READABLE_ENCODINGS, Collector
+from proxy.collect import Collector
 from proxy.compose import Composer, Composition, Work
-from proxy.errors import ProxyError
+from proxy.errors import ProxyError, UpstreamTimeoutError
 from proxy.exchange import Exchange
 from proxy.headers import Headers, end_to_end, is_coded
 from proxy.histories import Histories
 from proxy.learn import Learner
 from proxy.ledger import Reported, Row, billed, reported
 from proxy.metrics import Metrics
-from proxy.options import read_options
+from proxy.options import Options, read_options
+from proxy.patience import Timed
 from proxy.relay import ClientGoneError, read_body, relay, send_error, until_gone
 from proxy.routes import Routes
 from proxy.upstream import Upstream, raw_path
@@ -103,7 +104,7 @@ class ChatPipeline:
         at = self._clock()
         work = self._composer.begin(request, options, at) if request.messages else None
         # what leaves as it came waits for nothing: memory reads along while the upstream is at work
-        made = Composition(body) if work is None or work.leaves else await self._composer.finish(work)
+        made = self._unread(body, options) if work is None or work.leaves else await self._composer.finish(work)
         overhead_s = time.perf_counter() - started
         self._metrics.overhead.observe(overhead_s)
         answer = await self._asked(upstream, scope, _heard(headers, made), made.body)
@@ -115,6 +116,12 @@ class ChatPipeline:
             await send_error(answer, send, report(outcome))
         else:
             await self._relay(answer, outcome, send)
+
+    def _unread(self, body: bytes, options: Options) -> Composition:
+        """A body as it came. A client that holds no history is told that we could not send it along."""
+        if options.conversation:
+            self._metrics.memory_errors.add("unreadable")
+        return Composition(body, error="unreadable" if options.conversation else "")
 
     async def _asked(
         self, upstream: Upstream, scope: Scope, headers: Headers, body: bytes
@@ -131,7 +138,10 @@ class ChatPipeline:
             return await self._composer.finish(work, within_s=READ_ALONG_S)
         except asyncio.CancelledError:
             if isinstance(answer, httpx.Response):
+                late = isinstance(answer.stream, Timed) and answer.stream.was_late()
                 await answer.aclose()
+                if late:
+                    raise UpstreamTimeoutError("the upstream did not answer in time") from None
             raise
 
     async def _relay(self, response: httpx.Response, outcome: Outcome, send: Send) -> None:
@@ -268,13 +278,9 @@ def report(outcome: Outcome) -> Headers:
 
 
 def _heard(headers: Headers, made: Composition) -> Headers:
-    """The client's headers. Where nobody else will hold the answer, with only those encodings accepted that we can
-    read along; any other client brings back with its next request what we could not read."""
+    """The client's headers. Where nobody else will hold the answer, with none but a plain one accepted: we have to read
+    it, and to see its end before the client does. Any other client brings back with its next request what we could not
+    read."""
     if made.lineage is None or not made.lineage.is_only_ours:
         return headers
-    return [(name, _accepted(value)) if name == b"accept-encoding" else (name, value) for name, value in headers]
-
-
-def _accepted(value: bytes) -> bytes:
-    kept = [part.strip() for part in value.split(b",") if part.split(b";")[0].strip().lower() in READABLE_ENCODINGS]
-    return b", ".join(kept) if kept else b"identity"
+    return [(name, b"identity" if name == b"accept-encoding" else value) for name, value in headers]

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import httpx
-from starlette.types import Message, Receive, Send
+from starlette.types import Receive, Send
 
-from proxy.errors import BodyTooLargeError, ProxyError, RequestTimeoutError, UpstreamError
+from proxy.errors import BodyTooLargeError, ProxyError, UpstreamError
 from proxy.headers import Headers, header
 from proxy.patience import Timed
 
@@ -21,9 +21,6 @@ _LAST = (b"[DONE]", b"response.completed", b"response.incomplete", b"response.fa
 
 _LAST_BYTES_MAX = max(map(len, _LAST))
 
-PART_TIMEOUT_S = 60.0
-"""Between two parts of a request's body that is read whole."""
-
 
 class ClientGoneError(Exception):
     """The client hung up."""
@@ -31,10 +28,10 @@ class ClientGoneError(Exception):
 
 async def read_body(receive: Receive, bytes_max: int) -> bytes:
     """The whole request body; raises BodyTooLargeError past the cap, ClientGoneError if the client hangs up."""
-    parts: list[bytes] = []
+    parts = []
     size = 0
     while True:
-        event = await receive() if not parts else await _in_time(receive)
+        event = await receive()
         if event["type"] == "http.disconnect":
             raise ClientGoneError
         part = event.get("body", b"")
@@ -44,15 +41,6 @@ async def read_body(receive: Receive, bytes_max: int) -> bytes:
         parts.append(part)
         if not event.get("more_body", False):
             return b"".join(parts)
-
-
-async def _in_time(receive: Receive) -> Message:
-    """The next part of a body: who has begun one goes on with it, or makes room."""
-    try:
-        async with asyncio.timeout(PART_TIMEOUT_S):
-            return await receive()
-    except TimeoutError:
-        raise RequestTimeoutError(f"no more of the body came within {PART_TIMEOUT_S:.0f} s") from None
 
 
 async def until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:

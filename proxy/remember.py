@@ -6,6 +6,7 @@ turn and from the embedder where it does not. A fork cuts the fold back and grow
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 
 from embedders import Embedder
@@ -20,7 +21,7 @@ from memory_core.index import quantise
 from memory_core.phases import phase
 from memory_core.recall import rank
 from memory_core.state import Capacities
-from memory_core.stores import Entry, Snapshot, Store, StoreError
+from memory_core.stores import Entry, Snapshot, Store
 from memory_core.transcript import Turn
 from memory_core.update import reported
 from proxy.catch_up import BLOCK_TURNS, CatchUp
@@ -46,6 +47,8 @@ _NEAR_TURNS = 512
 
 _BUSY_WAIT_S = 0.05
 _SAVE_TRIES = 5
+_BACK_OFF_S = 0.02
+"""At most, and by chance: two processes that keep step would keep getting in each other's way."""
 
 
 class Remember:
@@ -177,7 +180,9 @@ class Remember:
             hot.lock.release()
 
     async def _learn_step(self, hot: Hot, lineage: Lineage, answer: Sequence[Message], at: float) -> bool:
-        for _ in range(_SAVE_TRIES):
+        for tried in range(_SAVE_TRIES):
+            if tried:
+                await asyncio.sleep(random.uniform(0, _BACK_OFF_S) * tried)  # noqa: S311 -- nobody's secret
             current = lineage
             if lineage.explicit:
                 await self._catch_up.with_head(hot, lineage.conversation)
@@ -188,7 +193,7 @@ class Remember:
             turns = min(whole.length, reached + LEARNED_TURNS_MAX)
             if turns == 0 or await self._write(hot, whole, turns, at, answered=len(answer)):
                 return turns == whole.length
-        raise StoreError("a conversation was written by others each time that this process tried")
+        return False  # others wrote each time: its turn comes again
 
     async def _logged(self, lineage: Lineage) -> int:
         """How many leading turns are in the log. What is not hot may be: where more conversations are being learned

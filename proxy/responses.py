@@ -12,7 +12,7 @@ import msgspec
 from proxy.errors import BadRequestError
 from proxy.histories import NOTHING, UNKNOWN, Histories, History, Opened
 from proxy.message import MALFORMED, messages_of
-from proxy.wire import ChatRequest, items_of, split_fields, text_field
+from proxy.wire import ChatRequest, items_of, model_of, split_fields
 
 _HELD_BY_SERVER = ("previous_response_id", "conversation", "prompt", "background")
 
@@ -38,7 +38,7 @@ def parse(body: bytes, histories: Histories = UNKNOWN) -> ChatRequest:
         body,
         fields,
         _history(opened, histories),
-        text_field(fields, "model"),
+        model_of(fields),
         fields.get("stream") == b"true",
         field="input",
     )

@@ -23,6 +23,9 @@ HEAD_BYTES_MAX = 64 * 1024
 HEAD_TIMEOUT_S = 30.0
 """From the connection, or from the first byte of a later request, until its head is whole."""
 
+BODY_TIMEOUT_S = 60.0
+"""Between two parts of a body, while there is room for them."""
+
 _FRAMING_PER_BYTE = 16
 """What may surround a byte of a body: a chunk of one byte has five; more than this is no way to send a body."""
 
@@ -31,12 +34,16 @@ class Protocol(HttpToolsProtocol):
     """One connection."""
 
     head_timeout_s = HEAD_TIMEOUT_S
+    body_timeout_s = BODY_TIMEOUT_S
 
     _in_head = False
     _spare = 0  # bytes that came for neither a whole head nor a body
     _head_timer: asyncio.TimerHandle | None = None
     _plain_head: bytes | None = None  # of a request whose wish for another protocol is ignored, to be read again
     _telling: list[tuple[bytes, bytes]]
+    _body_timer: asyncio.TimerHandle | None = None
+    _heard_at = 0.0
+    _earlier: tuple[Any, ...] = ()  # cycles that were not through when the next request came
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -45,7 +52,12 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._await_no_head()
+        if self._body_timer is not None:
+            self._body_timer.cancel()
         super().connection_lost(exc)
+        for cycle in self._earlier:  # uvicorn tells the newest alone, which has not even begun
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -60,6 +72,8 @@ class Protocol(HttpToolsProtocol):
         else:
             if self._spare:
                 self._check_spare()
+            if self.cycle is not None and self.cycle.more_body:
+                self._await_body()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -67,7 +81,7 @@ class Protocol(HttpToolsProtocol):
         self._spare = self._spare or 1  # where a body or a whole request came with it, that much is enough to see it
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")  # llhttp leaves what may stand behind a value
         self.headers.append((name, value))
         if name in TELLING:
             self._telling.append((name, value))
@@ -79,6 +93,8 @@ class Protocol(HttpToolsProtocol):
         if upgrade and not self._is_websocket():
             self._plain_head = self._without_upgrade()
             return
+        if self._is_answering():
+            self._earlier = (*[cycle for cycle in self._earlier if not cycle.response_complete], self.cycle)
         super().on_headers_complete()
         self._in_head, self._spare = False, 0
         if self._head_timer is not None:
@@ -87,6 +103,7 @@ class Protocol(HttpToolsProtocol):
             self.headers = []  # for the trailers, which are dropped
             if self.scope["http_version"] != "1.1":
                 self.cycle.__class__ = CloseDelimitedCycle  # its task has not begun
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         if self._spare:
@@ -161,6 +178,22 @@ class Protocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(self.head_timeout_s, self._no_head_came)
+
+    def _await_body(self) -> None:
+        self._heard_at = self.loop.time()
+        if self._body_timer is None:
+            self._body_timer = self.loop.call_later(self.body_timeout_s, self._no_body_came)
+
+    def _no_body_came(self) -> None:
+        self._body_timer = None
+        if self.cycle is None or not self.cycle.more_body:
+            return
+        left = self._heard_at + self.body_timeout_s - self.loop.time()
+        if self.flow.read_paused or left > 0:
+            again_s = self.body_timeout_s if self.flow.read_paused else left
+            self._body_timer = self.loop.call_later(again_s, self._no_body_came)
+        else:
+            self._refuse(RequestTimeoutError(f"no more of the body came within {self.body_timeout_s:g} s"))
 
     def _await_no_head(self) -> None:
         if self._head_timer is not None:

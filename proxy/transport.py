@@ -125,8 +125,11 @@ def _head(request: httpx.Request) -> bytes:
 
 
 def _length(headers: httpx.Headers) -> int | None:
-    said = headers.get("content-length", "")
-    return int(said) if said.isascii() and said.isdigit() else None
+    """Of a body, None if it is chunked. One that cannot be read is no reason for chunks: the head says otherwise."""
+    said = headers.get("content-length")
+    if said is not None and not (said.isascii() and said.isdigit()):
+        raise httpx.LocalProtocolError("its length is no number")
+    return None if said is None else int(said)
 
 
 def _body(request: httpx.Request) -> Body:

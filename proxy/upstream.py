@@ -149,6 +149,8 @@ class Upstream:
                 raise
             raise ours from error
         timer.end()
+        if isinstance(request.stream, _Parts):
+            request.stream.on_part = None  # the rest of an upload is no reason to wait for less
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = Timed(response.stream, self._patience.idle_s, timer)
         return response

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from config.prices import LONGEST_NAME
 from proxy import lenient
 from proxy.errors import BadRequestError
 from proxy.histories import UNKNOWN, Histories, History
@@ -51,7 +52,7 @@ def parse(body: bytes, histories: Histories = UNKNOWN) -> ChatRequest:
     history = histories.read(opened, lambda raw: items_of(raw, "messages"))
     if not history.messages:
         raise BadRequestError("'messages' is empty: expected at least one message", param="messages")
-    return ChatRequest(body, fields, history, text_field(fields, "model"), fields.get("stream") == b"true")
+    return ChatRequest(body, fields, history, model_of(fields), fields.get("stream") == b"true")
 
 
 def with_messages(request: ChatRequest, messages: Sequence[bytes], **added: str) -> bytes:
@@ -78,6 +79,11 @@ def items_of(raw: bytes, name: str) -> list[bytes]:
         if not raw.startswith(b"["):
             raise BadRequestError(f"'{name}' must be a list of messages", param=name) from None
         return lenient.members(raw.decode())
+
+
+def model_of(fields: Mapping[str, bytes]) -> str:
+    """The model's name; of a longer one what is looked at: it is kept in many places, and a client's to choose."""
+    return text_field(fields, "model")[:LONGEST_NAME]
 
 
 def text_field(fields: Mapping[str, bytes], name: str) -> str:

@@ -1,6 +1,7 @@
 """The built-in model gives the vectors it gave; windows lose no token; broken models are refused."""
 
 import asyncio
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.support.tiny_encoder import DIMENSION, write_tiny_encoder
 
 pytestmark = pytest.mark.slow  # the real model
 
+ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parents[1] / "data" / "all-MiniLM-L6-v2-int8.golden.npz"
 
 
@@ -66,6 +68,24 @@ async def test_the_name_holds_the_weights() -> None:
     embedder = await OnnxEmbedder.open()
     assert (embedder.name, embedder.dimension) == ("all-MiniLM-L6-v2-int8@8199be6f", 384)
     await embedder.aclose()
+
+
+async def test_it_needs_no_room_for_a_file():
+    """A read-only file system: here a process that may write no byte into any file."""
+    program = (
+        "import asyncio, resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "from embedders.onnx import OnnxEmbedder\n"
+        "async def main():\n"
+        "    embedder = await OnnxEmbedder.open()\n"
+        "    print((await embedder.embed(['This is an example sentence']))[0, :3].astype(float).round(2).tolist())\n"
+        "    await embedder.aclose()\n"
+        "asyncio.run(main())"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-B", "-c", program), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    heard, _ = await process.communicate()
+    assert heard.strip() == b"[0.07, 0.06, 0.05]"
 
 
 async def test_threads_do_not_change_the_vectors() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import httpx
+import pytest
 
 from tests.support import upstreams
 from tests.support.proxying import CHAT, Proxied, proxied
@@ -57,4 +58,20 @@ async def test_a_stream_to_http_1_0_ends_with_its_connection():
         assert (status, headers["connection"]) == (200, "close")
         assert "transfer-encoding" not in headers
         assert await client.rest() == upstreams.ODD_SSE
+        client.writer.close()
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\t", b" \t "])
+async def test_a_blank_behind_a_length_lengthens_nothing(blank: bytes):
+    """Or the upload would go on in chunks under a length, and its tail be the next client's request."""
+    smuggled = b"GET /v1/evil HTTP/1.1\r\nhost: a\r\n\r\n"
+    async with proxied(upstreams.echo()) as pair:
+        client = await connected(pair)
+        head = b"POST /v1/audio HTTP/1.1\r\nhost: a\r\ncontent-length: %d%b\r\n\r\n" % (len(smuggled), blank)
+        await client.send(head)
+        await client.send(smuggled, cut=1)
+        arrived = json.loads((await client.answer())[2])
+        assert arrived["body"].encode("latin-1") == smuggled
+        assert ["content-length", str(len(smuggled))] in arrived["headers"]
+        assert (await pair.client.get(f"{pair.url}/v1/files")).json()["path"] == "/v1/files"
         client.writer.close()

@@ -1,9 +1,11 @@
 """Clients that name their conversation and send only what is new: we hold the rest, and say so before we end."""
 
 import asyncio
+import gzip
 import json
 import time
 
+import httpx
 import pytest
 
 from memory_core.stores import open_store
@@ -131,6 +133,40 @@ async def test_two_requests_at_once_keep_both(durable_store: str):
     assert said[0] == "hello"
     assert sorted(said[1:-1]) == [f"At once {n}." for n in range(4)]
     assert said[-1] == "Who spoke?"
+
+
+@pytest.mark.slow
+async def test_two_proxies_on_one_store_keep_all_that_comes_at_once(durable_store: str):
+    app = upstreams.answers()
+    async with proxied(app, store=durable_store) as one, proxied(app, store=durable_store) as other:
+        await asyncio.gather(
+            *(pair.chat([user(f"At once {n}.")], headers=THIN) for n, pair in enumerate([one, other] * 12))
+        )
+        for pair in (one, other):
+            await pair.until_learned(12)
+        await one.chat([user("Who spoke?")], headers=THIN)
+        said = [message["content"] for message in one.forwarded() if message["role"] == "user"]
+    assert sorted(said[:-1]) == sorted(f"At once {n}." for n in range(24))
+
+
+async def test_a_call_that_was_cut_off_is_not_sent_again():
+    """No client could answer it, and no upstream would take the conversation any more."""
+    cut = upstreams.TOOL_CALL_SSE[: upstreams.TOOL_CALL_SSE.index(b'rich\\"}')]
+    async with proxied(upstreams.breaks_off(cut)) as pair:
+        for text in ("Where is it?", "And now?"):
+            with pytest.raises(httpx.RemoteProtocolError):
+                await pair.chat([user(text)], headers=THIN, stream=True)
+            await pair.until_learned(1)
+        assert pair.forwarded() == [user("Where is it?"), user("And now?")]
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/responses"])
+async def test_who_holds_no_history_is_told_where_we_could_not_read_the_request(path: str):
+    body = gzip.compress(json.dumps({"model": "m", "messages": HELLO, "input": HELLO}).encode())
+    async with proxied(upstreams.answers()) as pair:
+        answer = await pair.client.post(pair.url + path, content=body, headers={**THIN, "content-encoding": "gzip"})
+        assert answer.headers["x-isocost-error"] == "unreadable"
+        assert await pair.metric("isocost_memory_errors_total", reason="unreadable") == 1
 
 
 async def test_two_proxies_on_one_store_keep_both(durable_store: str):

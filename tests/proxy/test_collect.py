@@ -13,6 +13,27 @@ from tests.support.messages import said
 from tests.support.recorded import recorded_chats
 from tests.support.upstreams import ANSWER, ODD_SSE, ODD_SSE_TEXT, TOOL_CALL_SSE
 
+# --- cut
+
+
+@pytest.mark.parametrize(
+    ("deltas", "said"),
+    [
+        ([{"content": "I will look."}, call(0, id="0", function={"name": "f", "arguments": '{"a'})], "I will look."),
+        ([call(0, id="0", function={"name": "f", "arguments": '{"a'})], None),
+        ([{"content": "Once upon"}], "Once upon"),
+        ([{"content": ""}], None),
+    ],
+)
+def test_of_a_cut_answer_what_was_said_is_kept_and_no_call(deltas, said):
+    body = stream({"role": "assistant", "content": ""}, *deltas, finish="stop")
+    cut = body[: body.index(b'"finish_reason": "stop"')]
+    heard = collected(cut[: cut.rindex(b"data:")])
+    assert not heard.complete
+    turns = [json.loads(turn.raw) for turn in heard.turns()]
+    assert turns == ([] if said is None else [{"role": "assistant", "content": said}])
+
+
 # --- plain and streamed are the same
 
 

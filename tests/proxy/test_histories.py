@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy import responses
 from proxy.errors import BadRequestError
 from proxy.histories import UNKNOWN, Histories
 from proxy.identity import ANONYMOUS, Identity
@@ -34,6 +35,14 @@ def body_of(messages: bytes, before: bytes = b'"model": "m"', after: bytes = b'"
 
 def read(histories: Histories, messages: bytes):
     return parse(body_of(messages), histories).history
+
+
+def test_a_body_for_two_apis_is_read_for_the_one_that_is_asked():
+    histories = Histories(bytes_max=MIB)
+    body = body_of(written(TALK), after=b'"input": [{"role": "user", "content": "hi"}]')
+    assert len(parse(body, histories).messages) == len(TALK)
+    assert [message.text for message in responses.parse(body, histories).messages] == ["hi"]
+    assert len(parse(body, histories).messages) == len(TALK)
 
 
 def test_only_what_is_new_is_read():

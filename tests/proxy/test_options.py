@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.credentials import PROOFS
 from proxy.errors import BadRequestError
 from proxy.options import CONTEXT_TOKENS_MAX, CONVERSATION_CHARS_MAX, Options, read_options
 
@@ -58,14 +59,20 @@ def test_the_ends_of_the_ranges_are_allowed():
     assert options(x_isocost_conversation=b"x" * CONVERSATION_CHARS_MAX).conversation == "x" * CONVERSATION_CHARS_MAX
 
 
-@pytest.mark.parametrize("header", ["authorization", "api_key", "x_api_key"])
+@pytest.mark.parametrize("header", [name.decode().replace("-", "_") for name in sorted(PROOFS)])
 def test_the_credential_is_any_of_the_usual_headers(header):
     assert options(**{header: b"secret"}).credential == "secret"
 
 
 def test_an_empty_authorization_does_not_hide_the_key_beside_it():
     assert options(authorization=b"", api_key=b"mine").credential == "mine"
-    assert options(authorization=b"Bearer a", api_key=b"mine").credential == "Bearer a"
+
+
+def test_clients_behind_one_gateway_s_key_are_told_apart_by_their_own():
+    ann, bob = (options(authorization=b"Bearer gateway", x_api_key=key) for key in (b"ann", b"bob"))
+    assert len({ann.credential, bob.credential, "Bearer gateway", "ann", "bob"}) == 5
+    named = [(b"x-api-key", b"ann"), (b"authorization", b"Bearer gateway")]
+    assert read_options(named).credential == read_options(named[::-1]).credential == ann.credential
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.prices import LONGEST_NAME
+from proxy import responses
 from proxy.errors import BadRequestError
 from proxy.message import new_message, read_message, with_text_after
 from proxy.wire import parse, with_messages
@@ -19,6 +21,14 @@ JSON_VALUES = st.recursive(
     max_leaves=12,
 )
 MESSAGES = st.lists(st.fixed_dictionaries({"role": st.text(max_size=9)}, optional={"content": JSON_VALUES}), min_size=1)
+
+
+def test_of_a_model_s_name_no_more_is_kept_than_is_looked_at():
+    body = json.dumps({"model": "m" * 4_000_000, "messages": [{"role": "user", "content": "hi"}]}).encode()
+    request = parse(body)
+    assert request.model == "m" * LONGEST_NAME
+    assert request.body == body
+    assert responses.parse(body.replace(b"messages", b"input")).model == "m" * LONGEST_NAME
 
 
 def test_fields_are_split_and_not_understood():

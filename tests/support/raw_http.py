@@ -1,6 +1,7 @@
 """Bytes by hand to uvicorn with our protocol: what the app was asked, and what came back."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,34 @@ class Asked:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Streams:
+    """Begins its answer at once, and ends it when told to; keeps whether the client was seen to leave."""
+
+    def __init__(self, *, at_once: bool = True) -> None:
+        self.at_once = at_once
+        self.asked, self.go_on, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.set()
+        watching = asyncio.create_task(self._watch(receive))
+        if self.at_once:
+            await self._begin(send)
+        await self.go_on.wait()
+        if not self.at_once:
+            await self._begin(send)
+        await send({"type": "http.response.body", "body": b"second", "more_body": False})
+        watching.cancel()
+
+    async def _begin(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"11")]})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            continue
+        self.left.set()
 
 
 @dataclass
@@ -93,3 +122,10 @@ async def talking(app: ASGIApp, protocol: type[Protocol] = Protocol) -> AsyncIte
         async with asyncio.timeout(10):
             while state.connections or state.tasks:  # every connection ends, whatever was said
                 await asyncio.sleep(0.001)
+
+
+def error_of(answer: Answer) -> tuple[int, str]:
+    """Status and code of a refusal, which ends its connection."""
+    status, headers, body = answer
+    assert headers["connection"] == "close"
+    return status, json.loads(body)["error"]["code"]

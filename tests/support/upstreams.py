@@ -133,19 +133,22 @@ def tool_call_stream() -> ASGIApp:
     return canned(TOOL_CALL_SSE, headers=SSE, cut=37)
 
 
-def dies_mid_stream() -> ASGIApp:
-    """Two events of a stream, and then the connection breaks."""
+def breaks_off(said: bytes) -> ASGIApp:
+    """So much of a stream, and then the connection breaks."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _body(receive)
             await send({"type": "http.response.start", "status": 200, "headers": list(SSE)})
-            for word in ("half", " an answer"):
-                data = b"data: " + _chunk(content=word) + b"\n\n"
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": said, "more_body": True})
             # returning with more_body still promised makes uvicorn close the connection without an end
 
     return app
+
+
+def dies_mid_stream() -> ASGIApp:
+    """Two events of a stream, and then the connection breaks."""
+    return breaks_off(b"".join(b"data: " + _chunk(content=word) + b"\n\n" for word in ("half", " an answer")))
 
 
 def never_answers(asked: asyncio.Event, gone: asyncio.Event, *, first: bytes = b"") -> ASGIApp:

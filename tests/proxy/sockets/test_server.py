@@ -49,7 +49,7 @@ async def test_the_other_headers_stay_and_so_does_what_connection_names():
         b"host": b"a",
         b"http2-settings": b"AAMAAABk",
         b"x-hop": b"1",
-        b"x-odd": b"a\t b ",
+        b"x-odd": b"a\t b",
         b"content-length": b"5",
     }
 

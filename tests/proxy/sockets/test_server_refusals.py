@@ -1,13 +1,12 @@
 """What is refused on the wire, in time and in bounds, so that the client can read why."""
 
 import asyncio
-import json
 
 import pytest
 
 from proxy.refusal import LINGER_S
 from proxy.server import HEAD_BYTES_MAX, Protocol
-from tests.support.raw_http import Asked, talking
+from tests.support.raw_http import Asked, Streams, error_of, talking
 
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\n"
 PLAIN = b"GET /plain HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -17,40 +16,6 @@ GARBAGE = b"\x16\x03\x01 no HTTP\r\n\r\n"
 
 class Hasty(Protocol):
     head_timeout_s = 0.2
-
-
-class Streams:
-    """Begins its answer at once, and ends it when told to; keeps whether the client was seen to leave."""
-
-    def __init__(self, *, at_once: bool = True) -> None:
-        self.at_once = at_once
-        self.asked, self.go_on, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    async def __call__(self, scope, receive, send):
-        self.asked.set()
-        watching = asyncio.create_task(self._watch(receive))
-        if self.at_once:
-            await self._begin(send)
-        await self.go_on.wait()
-        if not self.at_once:
-            await self._begin(send)
-        await send({"type": "http.response.body", "body": b"second", "more_body": False})
-        watching.cancel()
-
-    async def _begin(self, send):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"11")]})
-        await send({"type": "http.response.body", "body": b"first", "more_body": True})
-
-    async def _watch(self, receive):
-        while (await receive())["type"] != "http.disconnect":
-            continue
-        self.left.set()
-
-
-def error_of(answer):
-    status, headers, body = answer
-    assert headers["connection"] == "close"
-    return status, json.loads(body)["error"]["code"]
 
 
 # --- bounds
