@@ -7,6 +7,8 @@ import pytest
 from proxy.server import Protocol
 from tests.support.raw_http import Asked, Streams, error_of, talking
 
+pytestmark = pytest.mark.slow  # real sockets, and time that passes
+
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\n"
 PLAIN = b"GET /plain HTTP/1.1\r\nhost: a\r\n\r\n"
 

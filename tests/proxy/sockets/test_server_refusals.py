@@ -8,6 +8,8 @@ from proxy.refusal import LINGER_S
 from proxy.server import HEAD_BYTES_MAX, Protocol
 from tests.support.raw_http import Asked, Streams, error_of, talking
 
+pytestmark = pytest.mark.slow  # they wait for time to pass
+
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\n"
 PLAIN = b"GET /plain HTTP/1.1\r\nhost: a\r\n\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
@@ -135,10 +137,13 @@ async def test_a_head_that_does_not_end_is_a_408_however_it_drips(before: bytes)
 
 
 async def test_a_slow_answer_is_not_cut_off_by_the_head_of_the_next_request():
+    class LessHasty(Protocol):
+        head_timeout_s = 1.0
+
     app = Streams()
-    async with talking(app, Hasty) as client:
+    async with talking(app, LessHasty) as client:
         await client.send(PLAIN + PLAIN[:10])
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.3)  # it is looked at after 1 s, and after 2
         app.go_on.set()
         assert (await client.answer())[2] == b"firstsecond"
         await client.send(PLAIN[10:])

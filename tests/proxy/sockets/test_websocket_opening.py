@@ -16,6 +16,8 @@ from websockets.exceptions import InvalidStatus
 from tests.support.sockets import Server
 from tests.support.websocket_upstreams import PATH, answered, asking, by_hand, connected, last_words, proxying
 
+pytestmark = pytest.mark.slow  # real sockets, and time that passes
+
 NO = b"HTTP/1.1 401 Unauthorized\r\nserver: them\r\ncontent-type: application/json\r\n"
 WHY = b'{"error": {"message": "no key", "code": "invalid_api_key"}}'
 SIZED = NO + b"x-request-id: req_1\r\nkeep-alive: timeout=5\r\ncontent-length: %d\r\n\r\n%b" % (len(WHY), WHY)

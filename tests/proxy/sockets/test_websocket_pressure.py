@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.websocket_upstreams import connected, relayed
+
+pytestmark = pytest.mark.slow  # real sockets, and time that passes
 
 PIECE = 2**16
 PIECES = 2_048
