@@ -28,7 +28,7 @@ from benchmarks.wire_places import OTHER_CORE, Place, isocost, mock, pin
 
 CLIENTS, LEAVERS, WARM_UP_MIN = 32, 64, 500
 CONVERSATIONS = 3
-GROWTH_MB_MAX = 10.0
+START_MB_MAX, GROWTH_MB_MAX = 260.0, 10.0
 SETTLE_S, ANSWER_S_MAX = 10.0, 120.0
 SPOKEN = {
     "json": json.loads(ANSWER.split(b"\r\n\r\n", 1)[1])["choices"][0]["message"]["content"],
@@ -70,9 +70,10 @@ class Soak:
 
     @property
     def holds(self) -> bool:
-        """Little was added since the warm-up, all was answered, and the learner came to its end."""
-        (_, _, _), (_, warm, _), *_, (_, last, _) = self.read
-        return last - warm < GROWTH_MB_MAX and not self.wrong and not any(waiting for _, _, waiting in self.read)
+        """It began small, little was added since the warm-up, all was answered, and the learner came to its end."""
+        (_, start, _), (_, warm, _), *_, (_, last, _) = self.read
+        is_flat = start <= START_MB_MAX and last - warm < GROWTH_MB_MAX
+        return is_flat and not self.wrong and not any(waiting for _, _, waiting in self.read)
 
     async def ask(self, requests: Iterable[bytes], kind: type[Connection] = Connection) -> None:
         """One after the other, on one connection; a Leaver's is good for one."""
@@ -150,9 +151,8 @@ def main() -> int:
     for when, mb, waiting in soak.read:
         print(f"| {when} | {mb:.0f} | {mb - soak.read[1][1]:+.1f} | {waiting} |")
     print(f"\nnot answered with 200: {soak.wrong}")
-    print(
-        "All bars are held." if soak.holds else f"Missed: under {GROWTH_MB_MAX:.0f} MB more, all answered and learned."
-    )
+    bars = f"{START_MB_MAX:.0f} MB at the start, under {GROWTH_MB_MAX:.0f} more, all answered and learned"
+    print("All bars are held." if soak.holds else f"Missed: {bars}.")
     return 0 if soak.holds else 1
 
 

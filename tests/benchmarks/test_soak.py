@@ -33,12 +33,18 @@ async def test_what_is_not_answered_with_200_is_counted():
 
 
 @pytest.mark.parametrize(
-    ("end_mb", "waiting", "wrong", "holds"),
-    [(109.9, 0, 0, True), (110.0, 0, 0, False), (100.0, 1, 0, False), (100.0, 0, 1, False)],
+    ("start_mb", "end_mb", "waiting", "wrong", "holds"),
+    [
+        (260.0, 309.9, 0, 0, True),
+        (260.1, 309.9, 0, 0, False),
+        (50.0, 310.0, 0, 0, False),
+        (50.0, 300.0, 1, 0, False),
+        (50.0, 300.0, 0, 1, False),
+    ],
 )
-def test_each_bar_can_be_missed(end_mb: float, waiting: int, wrong: int, holds: bool):
+def test_each_bar_can_be_missed(start_mb: float, end_mb: float, waiting: int, wrong: int, holds: bool):
     done = soak.Soak(Place(cast(Any, None), 0))
-    done.read = [("at the start", 50.0, 0), ("after the warm-up", 100.0, 0), ("at the end", end_mb, waiting)]
+    done.read = [("at the start", start_mb, 0), ("after the warm-up", 300.0, 0), ("at the end", end_mb, waiting)]
     done.wrong = wrong
     assert done.holds is holds
 
