@@ -21,6 +21,8 @@ _BLOCK_BYTES = 2**14
 
 _DEFLATED = (b"gzip", b"x-gzip", b"deflate")
 
+READABLE_ENCODINGS = (b"gzip", b"deflate", b"identity")
+
 
 class Collector:
     """Feed it the body's bytes as they came; then ask for `turns` and `usage`. Names of headers in lower case."""

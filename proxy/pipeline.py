@@ -14,7 +14,7 @@ learn     learn.py       afterwards, in the background: the exchange into the lo
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import httpx
 import msgspec
@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import responses
 from proxy.accounts import Accounts
-from proxy.collect import Collector
+from proxy.collect import READABLE_ENCODINGS, Collector
 from proxy.compose import Composer, Composition, Work
 from proxy.errors import ProxyError, UpstreamTimeoutError
 from proxy.exchange import Exchange
@@ -107,7 +107,7 @@ class ChatPipeline:
         made = self._unread(body, options) if work is None or work.leaves else await self._composer.finish(work)
         overhead_s = time.perf_counter() - started
         self._metrics.overhead.observe(overhead_s)
-        answer = await self._asked(upstream, scope, _heard(headers, made), made.body)
+        answer = await self._asked(upstream, scope, _heard(headers, made, stream=request.stream), made.body)
         if work is not None and work.leaves:
             made = await self._read_along(work, answer)
         outcome = Outcome(made, request.model, overhead_s, at)
@@ -277,10 +277,16 @@ def report(outcome: Outcome) -> Headers:
     return said
 
 
-def _heard(headers: Headers, made: Composition) -> Headers:
-    """The client's headers. Where nobody else will hold the answer, with none but a plain one accepted: we have to read
-    it, and to see its end before the client does. Any other client brings back with its next request what we could not
-    read."""
+def _heard(headers: Headers, made: Composition, *, stream: bool) -> Headers:
+    """The client's headers. Where nobody else will hold the answer, with only those encodings accepted that we can
+    read along, and of a stream none, as we have to see its end before the client does; any other client brings back
+    with its next request what we could not read."""
     if made.lineage is None or not made.lineage.is_only_ours:
         return headers
-    return [(name, b"identity" if name == b"accept-encoding" else value) for name, value in headers]
+    readable = () if stream else READABLE_ENCODINGS
+    return [(n, _accepted(value, readable)) if n == b"accept-encoding" else (n, value) for n, value in headers]
+
+
+def _accepted(value: bytes, readable: Sequence[bytes]) -> bytes:
+    kept = [part.strip() for part in value.split(b",") if part.split(b";")[0].strip().lower() in readable]
+    return b", ".join(kept) if kept else b"identity"

@@ -92,6 +92,9 @@ async def test_only_encodings_that_can_be_read_along_are_asked_for_where_nobody_
             thin = {"accept-encoding": sent, "x-isocost-conversation": f"thin {sent}"}
             arrived = await received(pair, CHAT, content=ODD_BODY, headers=thin)
             assert ["accept-encoding", wanted] in arrived["headers"]
+            streamed = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "hello"}]})
+            arrived = await received(pair, CHAT, content=streamed, headers=thin)
+            assert ["accept-encoding", "identity"] in arrived["headers"]  # its end is to be seen before it is passed on
             untouched = await received(pair, CHAT, content=ODD_BODY, headers={"accept-encoding": sent})
             assert ["accept-encoding", sent] in untouched["headers"]
 
