@@ -18,6 +18,11 @@ class Admission:
         self._total = 0
         self._each: Counter[int] = Counter()
 
+    @property
+    def under_way(self) -> int:
+        """How many are."""
+        return self._total
+
     @contextmanager
     def admitted(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
         """While the block runs a request counts. Raises HeadTooLargeError, BusyError, TooManyError."""

@@ -25,7 +25,7 @@ from proxy.compose import Composer
 from proxy.draft import Drafter
 from proxy.epochs import Epochs
 from proxy.errors import ProxyError
-from proxy.give_back import give_back
+from proxy.give_back import give_back, sweep_on
 from proxy.leaning import Leaning
 from proxy.learn import Learner
 from proxy.meter import Meter
@@ -167,6 +167,8 @@ async def open_parts(settings: Settings, given: Given, stack: AsyncExitStack) ->
     stack.push_async_callback(websockets.aclose)
     other = Passthrough(routes, body_bytes_max=settings.body_mib_max * MIB)
     admission = Admission(total_max=settings.requests_max, each_max=settings.requests_each_max)
+    sweeping = asyncio.create_task(sweep_on(lambda: not admission.under_way), name="sweeper")
+    stack.push_async_callback(_end, sweeping)
     return Parts(chat, other, websockets, Watch(metrics, store), admission)
 
 
