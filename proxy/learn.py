@@ -2,13 +2,13 @@
 
 `offer` never waits and never raises, so it can stand in a `finally` that a hang-up has cancelled. What is waiting is
 taken together: the ledger's rows are one write, and conversations are learned side by side, so that their texts share
-runs of the model. What is lost to a full queue or a broken store is counted; a client that resends its history brings
-it back with the next request.
+runs of the model and none waits for another. What is lost to a full queue or a broken store is counted; a client that
+resends its history brings it back with the next request.
 """
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from embedders import LATER, EmbedderError
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LEARNING_ERRORS = (StoreError, StateCorruptionError, MismatchError, EmbedderError, ProxyError)
 
 TOGETHER_MAX = 64
-"""Exchanges that are taken at once."""
+"""Exchanges that are under way at once."""
 
 WAITING_TOKENS_MAX = 4_000_000
 """Of the transcripts that wait: some 16 MB of text."""
@@ -53,6 +53,9 @@ class Learner:
         self._newest: dict[str, Waiting] = {}
         self._rows: Backlog[Unwritten] = Backlog(ROWS_MAX)
         self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._lines: dict[str, deque[Waiting]] = {}
+        self._under_way = 0
+        self._freed = asyncio.Event()
         self._unlearned = 0
         self._is_full = False
 
@@ -127,28 +130,66 @@ class Learner:
         return written
 
     async def _learn_on(self) -> None:
-        """A step of each exchange that waits; an unfinished one goes to the end of the queue."""
-        while True:
-            taken = await self._queue.take(TOGETHER_MAX)
-            for waiting in taken:
-                if self._newest.get(waiting.exchange.conversation) is waiting:
-                    del self._newest[waiting.exchange.conversation]
-            try:
-                await asyncio.gather(*map(self._one_after_the_other, _by_conversation(taken)))
-            finally:
-                self._queue.done(len(taken))
+        """A step of each exchange that waits, those of one conversation one after the other; an unfinished one goes to
+        the end of the queue. None waits for the others: a long import takes long on a machine that is busy.
+        """
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                while self._under_way >= TOGETHER_MAX:
+                    self._freed.clear()
+                    await self._freed.wait()
+                for waiting in await self._queue.take(TOGETHER_MAX - self._under_way):
+                    conversation = waiting.exchange.conversation
+                    if self._newest.get(conversation) is waiting:
+                        del self._newest[conversation]
+                    if self._line_up(waiting):
+                        task = asyncio.create_task(self._one_after_the_other(conversation), name="learner-line")
+                        tasks.add(task)
+                        task.add_done_callback(tasks.discard)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _one_after_the_other(self, taken: Sequence[Waiting]) -> None:
+    def _line_up(self, waiting: Waiting) -> bool:
+        """Whether it is the first of its line; one that the next goes on from need not be learned by itself."""
+        line = self._lines.get(waiting.exchange.conversation)
+        self._under_way += 1
+        if line is None:
+            self._lines[waiting.exchange.conversation] = deque([waiting])
+            return True
+        if line and waiting.whole is not None and line[-1].goes_on_in(waiting.whole):
+            waiting.told[:0] = line.pop().told
+            self._unlearned -= 1
+            self._free_one()
+        line.append(waiting)
+        return False
+
+    def _free_one(self) -> None:
+        self._under_way -= 1
+        self._freed.set()
+        self._queue.done(1)
+
+    async def _one_after_the_other(self, conversation: str) -> None:
         """The exchanges of one conversation."""
-        for waiting in taken:
-            outcome: bool | None = False
-            try:
-                outcome = await self._learn(waiting)
-                if outcome is None:
-                    outcome = await self._again(waiting)
-            finally:
-                if outcome is not None:
-                    self._settle(waiting, outcome)
+        line = self._lines[conversation]
+        try:
+            while line:
+                await self._learn_one(line.popleft())
+        finally:
+            del self._lines[conversation]
+
+    async def _learn_one(self, waiting: Waiting) -> None:
+        outcome: bool | None = False
+        try:
+            outcome = await self._learn(waiting)
+            if outcome is None:
+                outcome = await self._again(waiting)
+        finally:
+            if outcome is not None:
+                self._settle(waiting, outcome)
+            self._free_one()
 
     async def _again(self, waiting: Waiting) -> bool | None:
         """Back into the queue; where it is full, go on with this one until a place is free or it is learned."""
@@ -221,10 +262,3 @@ class Learner:
             log.exception("an exchange was not learned")
             return False
         return True
-
-
-def _by_conversation(taken: Sequence[Waiting]) -> list[list[Waiting]]:
-    groups: dict[str, list[Waiting]] = {}
-    for waiting in taken:
-        groups.setdefault(waiting.exchange.conversation, []).append(waiting)
-    return list(groups.values())

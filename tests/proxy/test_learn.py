@@ -256,3 +256,29 @@ async def test_a_request_does_not_wait_while_the_learner_embeds(bench):
         assert not learned.done()
         bench.embedder.gate.set()
         assert await soon(learned)
+
+
+async def test_nobody_waits_for_one_whose_texts_take_long(bench):
+    """A long import on a busy machine: what others said meanwhile is learned, and its own in order after it."""
+    bench.embedder.gate.clear()
+    async with bench.running():
+        slow = bench.learner.offer(exchange("a long import"))
+        await asyncio.wait_for(bench.embedder.started.wait(), 5)
+        first_gate, bench.embedder.gate = bench.embedder.gate, asyncio.Event()  # the next calls wait at another one
+        bench.embedder.gate.set()
+        others = [
+            bench.learner.offer(exchange(f"other {number}")) for number in range(90)
+        ]  # more than are under way at once
+        assert all([await soon(future) for future in others])
+        later = [
+            bench.learner.offer(exchange("a long import", "fine", "more")),
+            bench.learner.offer(exchange("a long import", "fine", "else")),
+        ]
+        await asyncio.sleep(0.2)
+        assert not any(future.done() for future in (slow, *later))
+        first_gate.set()
+        assert all([await soon(future) for future in (slow, *later)])
+    assert bench.counted("learned") == 93
+    for said_ in (["a long import", "fine", "more", "fine"], ["a long import", "fine", "else", "fine"]):
+        lineage = traced(chat(*said_))
+        assert all(await bench.store.known(lineage.conversation, lineage.digests))
