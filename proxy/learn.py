@@ -29,6 +29,9 @@ LEARNING_ERRORS = (StoreError, StateCorruptionError, MismatchError, EmbedderErro
 TOGETHER_MAX = 64
 """Exchanges that are under way at once."""
 
+TOGETHER_S = 0.2
+"""So long those that were taken have to themselves; who waits then goes on beside those that take longer."""
+
 WAITING_TOKENS_MAX = 4_000_000
 """Of the transcripts that wait: some 16 MB of text."""
 
@@ -147,6 +150,8 @@ class Learner:
                         task = asyncio.create_task(self._one_after_the_other(conversation), name="learner-line")
                         tasks.add(task)
                         task.add_done_callback(tasks.discard)
+                if tasks:  # what comes meanwhile is taken together
+                    await asyncio.wait(tasks, timeout=TOGETHER_S)
         finally:
             for task in tasks:
                 task.cancel()
