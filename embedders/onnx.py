@@ -23,6 +23,8 @@ from tokenizers import Encoding, Tokenizer
 
 from embedders import LATER, EmbedderError, Vectors
 from embedders.folder import ModelFiles, Pooling, builtin_files, folder_files
+from embedders.int8_products import is_exact, multiplied_in_int8
+from embedders.onnx_graph import Graph
 from embedders.word_table import looked_up_first
 
 _T = TypeVar("_T")
@@ -150,11 +152,11 @@ def _load(folder: Path | None, threads: int) -> _Model:
 
 
 def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    """A model; one whose tables can be looked up first (word_table.py) so, from a file that is gone when it is loaded:
-    of bytes that it is given a session keeps a copy for its life, 23 MB of the built-in model's. Still, where there is
-    no room for a file, bytes will do."""
+    """A model, with what of it is int8 left so; from a file that is gone when it is loaded: of bytes that it is given a
+    session keeps a copy for its life, 23 MB of the built-in model's. Still, where there is no room for a file, bytes
+    will do."""
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped, memoryview(mapped) as model:
-        smaller = looked_up_first(model)
+        smaller = kept_int8(model)
     if smaller is None:
         return onnxruntime.InferenceSession(str(path), options, providers=_PROVIDERS)
     with ExitStack() as stack:
@@ -164,6 +166,18 @@ def _session(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.Inf
             written.write_bytes(smaller)
             source = str(written)
         return onnxruntime.InferenceSession(source, options, providers=_PROVIDERS)
+
+
+def kept_int8(model: memoryview) -> bytes | None:
+    """The same model with its int8 tables and weights left as they are; None if it has none, or is no ONNX file."""
+    try:
+        graph = Graph(model)
+        changes = [looked_up_first(graph)]
+        if is_exact():
+            changes.append(multiplied_in_int8(graph))
+        return graph.written(changes) if any(change.instead for change in changes) else None
+    except (ValueError, IndexError):
+        return None
 
 
 def _token_output(files: ModelFiles, session: onnxruntime.InferenceSession) -> str:

@@ -4,11 +4,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from embedders.folder import builtin_files
+from embedders.onnx_graph import Graph
 from embedders.word_table import looked_up_first
 
 ROWS, COLUMNS = 40, 6
@@ -42,6 +41,12 @@ def model(*, axis=0, outputs=("row",), table_is_input=False, scales=ROWS) -> byt
     return made.SerializeToString()
 
 
+def changed(made: bytes) -> bytes | None:
+    graph = Graph(memoryview(made))
+    change = looked_up_first(graph)
+    return graph.written([change]) if change.instead else None
+
+
 def run(made: bytes) -> list[bytes]:
     session = onnxruntime.InferenceSession(made, providers=["CPUExecutionProvider"])
     return [np.asarray(value).tobytes() for value in session.run(None, {"ids": IDS})]
@@ -49,13 +54,13 @@ def run(made: bytes) -> list[bytes]:
 
 def test_a_table_is_looked_up_first_and_gives_the_same_bits():
     before = model()
-    after = looked_up_first(memoryview(before))
+    after = changed(before)
     assert after is not None
     nodes = onnx.load_from_string(after).graph.node
     assert [node.op_type for node in nodes] == ["Gather", "Cast", "Gather", "Mul", "Add"]
     assert "table_q" in nodes[0].input
     assert run(after) == run(before)
-    assert looked_up_first(memoryview(after)) is None
+    assert changed(after) is None
 
 
 @pytest.mark.parametrize(
@@ -64,27 +69,17 @@ def test_a_table_is_looked_up_first_and_gives_the_same_bits():
     ids=["columns", "table is an output", "floats are an output", "no constant"],
 )
 def test_what_is_no_such_table_is_left_alone(other):
-    assert looked_up_first(memoryview(model(**other))) is None
+    assert changed(model(**other)) is None
 
 
 def test_a_scale_for_all_rows_is_none_for_each():
-    assert looked_up_first(memoryview(model(scales=1))) is None
-
-
-@given(st.integers(0, 10_000), st.integers(0, 255))
-def test_damaged_bytes_are_left_to_onnxruntime(place, byte):
-    whole = model()
-    cut = whole[: place % len(whole)]
-    flipped = bytearray(whole)
-    flipped[place % len(whole)] = byte
-    for damaged in (cut, bytes(flipped)):
-        looked_up_first(memoryview(damaged))  # whatever it is, nothing is raised
+    assert changed(model(scales=1)) is None
 
 
 @pytest.mark.slow
 def test_the_built_in_model_keeps_its_bits_and_a_table_of_bytes():
     weights = builtin_files().weights
-    after = looked_up_first(memoryview(weights.read_bytes()))
+    after = changed(weights.read_bytes())
     assert after is not None
     ids = np.array([[101, 2054, 2001, 2056, 102]])
     feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
