@@ -9,7 +9,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -50,9 +50,15 @@ def quantise(vectors: Floats) -> Bytes8:
 def unit_rows(quantised: Bytes8) -> Floats:
     """int8 [n, d] back to float32 unit rows (a row of zeros stays zero)."""
     rows = quantised.astype(np.float32)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    norms = np.sqrt(np.add.reduce(rows * rows, axis=1, keepdims=True))
     unit: Floats = rows / np.maximum(norms, 1e-12)
     return unit
+
+
+def norm(vector: Floats) -> float:
+    """The length of a vector, float32 [d]. Cast to float32, which it is where it divides one, it is the root that
+    float32 has: of roots no bit is lost by rounding them twice."""
+    return math.sqrt(vector.dot(vector))
 
 
 class MemoryIndex:
@@ -101,6 +107,11 @@ class MemoryIndex:
         start = int(self._chars[first : first + chunk].sum()) if chunk else 0
         return start, start + int(self._chars[first + chunk])
 
+    def ends(self, turn: int) -> tuple[int, ...]:
+        """Where each chunk of a turn ends in its text, in characters."""
+        first, last = self._starts[turn - 1], self.memories(turn)
+        return tuple(self._chars[first:last].cumsum().tolist())
+
     def vectors(self, count: int) -> Floats:
         """The unit vectors of the first `count` memories, float32 [count, d]; a view."""
         return self._vectors[:count]
@@ -146,27 +157,40 @@ class MemoryIndex:
         if end == 0:
             return None
         dense = np.zeros(count, np.float32)
-        _spread(self._postings[term], end, dense)
+        entries = self._entries_of({term: end})
+        dense[entries >> _MEMORY_BITS] = entries & _FREQUENCY
         return dense
 
     def holding(self, term: str, count: int) -> int:
         """In how many of the first `count` memories `term` stands."""
         posting = self._postings.get(term)
-        return 0 if posting is None else bisect_left(posting, count << _MEMORY_BITS)
+        if posting is None:
+            return 0
+        end = count << _MEMORY_BITS
+        return len(posting) if posting[-1] < end else bisect_left(posting, end)
 
     def frequencies_of(self, terms: Iterable[str], count: int) -> tuple[list[str], Counts]:
         """Those of the terms that the first `count` memories hold, and how often each does: float64 [terms, count]."""
-        found = [(term, end) for term in terms if (end := self.holding(term, count))]
+        found = self._held(terms, count)
         rows = np.zeros((len(found), count))
-        for row, (term, end) in zip(rows, found, strict=True):
-            _spread(self._postings[term], end, row)
-        return [term for term, _ in found], rows
+        if found:
+            entries = self._entries_of(found)
+            starts = np.arange(0, rows.size, count).repeat([*found.values()])
+            rows.reshape(-1)[starts + (entries >> _MEMORY_BITS)] = entries & _FREQUENCY
+        return [*found], rows
+
+    def is_held_together(self, terms: Collection[str], count: int) -> bool:
+        """Whether one of the first `count` memories holds all of these terms, distinct and one at least."""
+        found = self._held(terms, count)
+        if not found or len(found) < len(terms):
+            return False
+        return int(np.bincount(self._entries_of(found) >> _MEMORY_BITS).max()) == len(terms)
 
     def turn_vector(self, turn: int) -> Floats:
         """The unit mean of a turn's chunks, float32 [d]: what the state absorbs."""
         rows = self._vectors[self._starts[turn - 1] : self._starts[turn]]
         total: Floats = rows.sum(axis=0)
-        return total / max(float(np.linalg.norm(total)), 1e-12)
+        return total / max(norm(total), 1e-12)
 
     def information(self, turn: int) -> float:
         """IDF mass of a turn among the memories up to its own end: Σ ln(1 + n / df) over its distinct terms.
@@ -174,8 +198,8 @@ class MemoryIndex:
         Online document frequencies, so that it depends on the prefix alone.
         """
         count = self._starts[turn]
-        distinct = {term for memory in range(self._starts[turn - 1], count) for term in self._terms_of[memory]}
-        return sum((math.log1p(count / self.holding(term, count)) for term in sorted(distinct)), 0.0)
+        distinct = {term for said in self._terms_of[self._starts[turn - 1] : count] for term in said}
+        return sum([math.log1p(count / self.holding(term, count)) for term in sorted(distinct)], 0.0)
 
     def append(self, quantised: Bytes8, texts: Sequence[str], *, is_input: bool = True) -> None:
         """Append one turn: its chunks' int8 vectors [chunks, d], their texts, and whether the user said it."""
@@ -208,6 +232,14 @@ class MemoryIndex:
             self._entries -= len(self._terms_of[memory])
         del self._turn_of[keep:], self._terms_of[keep:], self._starts[turns + 1 :]
 
+    def _held(self, terms: Iterable[str], count: int) -> dict[str, int]:
+        """Those of the terms that the first `count` memories hold, with how many of these hold each."""
+        return {term: end for term in terms if (end := self.holding(term, count))}
+
+    def _entries_of(self, held: Mapping[str, int]) -> NDArray[np.int64]:
+        """So many first entries of each term, one term after the other."""
+        return np.concatenate([np.frombuffer(self._postings[term], np.int64, end) for term, end in held.items()])
+
     def _flagged(self, flag: int, count: int) -> Flags:
         flagged: Flags = (self._cues[:count] & flag) != 0
         return flagged
@@ -219,17 +251,16 @@ class MemoryIndex:
     def _add(self, memory: int, row: Floats, text: str) -> None:
         counted = Counter(terms(text))
         self._vectors[memory] = row
-        before = self._vectors[memory - 1] if memory else np.zeros_like(row)
-        self._pair_norms[memory] = max(float(np.linalg.norm(before + row)), 1e-12)
+        self._pair_norms[memory] = max(norm(self._vectors[memory - 1] + row if memory else row), 1e-12)
         self._lengths[memory] = counted.total()
         self._chars[memory] = len(text)
+        postings, place = self._postings, memory << _MEMORY_BITS
         for term, frequency in counted.items():
-            entry = memory << _MEMORY_BITS | frequency
-            posting = self._postings.get(term)
+            posting = postings.get(term)
             if posting is None:
-                self._postings[term] = array("q", (entry,))
+                postings[term] = array("q", (place | frequency,))
             else:
-                posting.append(entry)
+                posting.append(place | frequency)
         self._terms_of.append(tuple(counted))
         self._entries += len(counted)
 
@@ -244,12 +275,6 @@ class MemoryIndex:
         self._cues = _grown(self._cues, size)
         self._speaker_ids = _grown(self._speaker_ids, size)
         self._days = _grown(self._days, size)
-
-
-def _spread(posting: "array[int]", end: int, dense: Floats | Counts) -> None:
-    """Write the frequencies of the first `end` entries to the places of their memories."""
-    entries = np.frombuffer(posting, np.int64, end)
-    dense[entries >> _MEMORY_BITS] = entries & _FREQUENCY
 
 
 def _grown(rows: NDArray[_T], size: int) -> NDArray[_T]:

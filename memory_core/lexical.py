@@ -31,7 +31,8 @@ def words(text: str) -> list[str]:
 
 def terms(text: str) -> list[str]:
     """The terms of a text in order: its words, stemmed or split."""
-    return [term for word in words(text) for term in _split(word)]
+    split, parts, longest = _split_short, _parts, _CACHED_CHARS_MAX
+    return [term for word in words(text) for term in (split(word) if len(word) <= longest else parts(word))]
 
 
 def query_terms(text: str) -> list[str]:

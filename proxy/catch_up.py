@@ -62,8 +62,16 @@ class CatchUp:
                         self._fold_record(hot, digest, record)
             hot.stored = hot.fold.turns
 
-    async def with_lineage(self, hot: Hot, lineage: Lineage, turns: int, pace: Pace | None = None) -> None:
-        """To at least the first `turns` turns of the lineage, and nothing else before them."""
+    async def with_lineage(
+        self,
+        hot: Hot,
+        lineage: Lineage,
+        turns: int,
+        pace: Pace | None = None,
+        unlogged: frozenset[bytes] = frozenset(),
+    ) -> None:
+        """To at least the first `turns` turns of the lineage, and nothing else before them. The log is not asked for
+        what is `unlogged`, by its digests."""
         digests = lineage.digests
         shared = hot.fold.shared(digests)
         if shared < turns:
@@ -71,7 +79,7 @@ class CatchUp:
         while hot.fold.turns < turns:
             start = hot.fold.turns
             wanted = digests[start : min(turns, start + BLOCK_TURNS)]
-            payloads = await self._store.read(lineage.conversation, wanted)
+            payloads = () if unlogged.issuperset(wanted) else await self._store.read(lineage.conversation, wanted)
             known = next((place for place, payload in enumerate(payloads) if payload is None), len(payloads))
             for begin in range(0, known, PIECE_TURNS):
                 async with piece(pace):

@@ -235,9 +235,8 @@ class Learner:
         end = whole.digests[-1] if whole.length else whole.root
         if not whole.explicit and end in self._known:  # the same request again, and the same answer
             return True
-        if not exchange.is_urgent:
-            await self._read_ahead(whole)
-        if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at):
+        unlogged = frozenset[bytes]() if exchange.is_urgent else await self._read_ahead(whole)
+        if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at, unlogged=unlogged):
             return None
         if exchange.answer:
             await self._runs.note(whole)
@@ -246,12 +245,12 @@ class Learner:
             self._known.popitem(last=False)
         return True
 
-    async def _read_ahead(self, whole: Lineage) -> None:
+    async def _read_ahead(self, whole: Lineage) -> frozenset[bytes]:
         """The model's part, in its own time and with nothing locked: on a machine that is busy this may take long, and
         a request that asks this conversation must not wait for it."""
         later = LATER.set(True)
         try:
-            await self._remember.read_ahead(whole)
+            return await self._remember.read_ahead(whole)
         finally:
             LATER.reset(later)
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from embedders import Embedder
-from memory_core.chunking import chunks, piece_ends
+from memory_core.chunking import chunks
 from memory_core.codec import Record, decode_state, encode_record, encode_state
 from memory_core.cues import without_stamp
 from memory_core.ellipsis import CONTEXT_TURNS, Said
@@ -151,8 +151,9 @@ class Remember:
         """The turns from `start` (from 0) on that only the log holds, as messages."""
         return await self._log.messages(lineage, start)
 
-    async def read_ahead(self, lineage: Lineage) -> None:
-        """Embed what the next call of `learn` will need, so that it finds the vectors in the embedder's cache."""
+    async def read_ahead(self, lineage: Lineage) -> frozenset[bytes]:
+        """Embed what the next call of `learn` will need, so that it finds the vectors in the embedder's cache; returns
+        the digests of those turns, which the log has not."""
         hot = self._hot.peek(lineage.conversation)
         shared = hot.fold.shared(lineage.digests) if hot else 0
         start = max(shared if shared else await self._logged(lineage), len(lineage.stored))
@@ -160,13 +161,17 @@ class Remember:
         known = await self._store.known(lineage.conversation, [turn.digest for turn in turns])
         new = [turn for turn, is_known in zip(turns, known, strict=True) if not is_known]
         await embed_texts(self._embedder, [without_stamp(piece) for turn in new for piece in chunks(turn.text)])
+        return frozenset(turn.digest for turn in new)
 
-    async def learn(self, lineage: Lineage, answer: Sequence[Message], at: float) -> bool:
+    async def learn(
+        self, lineage: Lineage, answer: Sequence[Message], at: float, *, unlogged: frozenset[bytes] = frozenset()
+    ) -> bool:
         """Append what is new of a transcript and its answer to the log; `at` in unix seconds.
 
         One call takes a bounded step: False says that the conversation is busy or that more is left, and asks to be
         called again, so that a long import does not keep others waiting. Turns sent under an explicit id that has
-        moved on meanwhile (two requests at once) follow the new head.
+        moved on meanwhile (two requests at once) follow the new head. The log is not asked for turns that are
+        `unlogged`, by their digests.
         """
         hot = self._hot.of(lineage.conversation)
         try:
@@ -175,11 +180,13 @@ class Remember:
         except TimeoutError:
             return False
         try:
-            return await self._learn_step(hot, lineage, answer, at)
+            return await self._learn_step(hot, lineage, answer, at, unlogged)
         finally:
             hot.lock.release()
 
-    async def _learn_step(self, hot: Hot, lineage: Lineage, answer: Sequence[Message], at: float) -> bool:
+    async def _learn_step(
+        self, hot: Hot, lineage: Lineage, answer: Sequence[Message], at: float, unlogged: frozenset[bytes]
+    ) -> bool:
         for tried in range(_SAVE_TRIES):
             if tried:
                 await asyncio.sleep(random.uniform(0, _BACK_OFF_S) * tried)  # noqa: S311 -- nobody's secret
@@ -191,7 +198,10 @@ class Remember:
             shared = hot.fold.shared(whole.digests)
             reached = min(hot.stored, shared) if shared else await self._logged(whole)
             turns = min(whole.length, reached + LEARNED_TURNS_MAX)
-            if turns == 0 or await self._write(hot, whole, turns, at, answered=len(answer)):
+            if turns == 0:
+                return whole.length == 0
+            await self._ready(hot, whole, turns, answered=len(answer), pace=self._pace_of(whole), unlogged=unlogged)
+            if await self._write(hot, whole, turns, at, answered=len(answer)):
                 return turns == whole.length
         return False  # others wrote each time: its turn comes again
 
@@ -203,34 +213,35 @@ class Remember:
 
     async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: int) -> bool:
         """Bring the log to the first `until` turns of the lineage; False if someone else moved its head."""
-        pace = None if lineage.is_only_ours else self._pace  # whose client waits for it
-        await self._ready(hot, lineage, until, answered=answered, pace=pace)
         hot.cut(hot.fold.shared(lineage.digests))
         first = min(hot.stored, until)
         turns = own_turns(lineage, first)[: until - first]
         parents = [hot.fold.digests[first - 1] if first else lineage.root, *(turn.digest for turn in turns)]
-        async with piece(pace):
+        async with piece(self._pace_of(lineage)):
             entries = [
                 Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, seq > lineage.length - answered))
                 for seq, (turn, parent) in enumerate(zip(turns, parents, strict=False), start=first + 1)
             ]
-        await self._store.append(lineage.conversation, entries)
-        hot.stored = max(hot.stored, until)
-        async with piece(pace):
             state = encode_state(hot.fold.state_at(until), self._embedder.name)
-        return await self._save(hot, lineage, until, state)
+        return await self._save(hot, lineage, until, state, entries)
 
-    async def _save(self, hot: Hot, lineage: Lineage, turns: int, state: bytes) -> bool:
-        """Move the head. Where the transcript is the client's, the last writer wins: it is only a cache there."""
-        for _ in range(_SAVE_TRIES):
+    async def _save(self, hot: Hot, lineage: Lineage, turns: int, state: bytes, entries: Sequence[Entry]) -> bool:
+        """Append and move the head. Where the transcript is the client's, the last writer wins: the head is only a
+        cache there."""
+        for tried in range(_SAVE_TRIES):
             snapshot = Snapshot(hot.version + 1, hot.fold.digests[turns - 1], turns, state)
-            if await self._store.save(lineage.conversation, snapshot):
+            is_saved = await self._store.save(lineage.conversation, snapshot, () if tried else entries)
+            hot.stored = max(hot.stored, turns)
+            if is_saved:
                 hot.version += 1
                 return True
             if lineage.explicit:
                 return False
             hot.version = await self._version(lineage.conversation)
         return True
+
+    def _pace_of(self, lineage: Lineage) -> Pace | None:
+        return None if lineage.is_only_ours else self._pace  # whose client waits for it
 
     async def _version(self, conversation: str) -> int:
         snapshot = await self._store.load(conversation)
@@ -240,7 +251,14 @@ class Remember:
         return snapshot.version
 
     async def _ready(
-        self, hot: Hot, lineage: Lineage, turns: int, *, answered: int = 0, pace: Pace | None = None
+        self,
+        hot: Hot,
+        lineage: Lineage,
+        turns: int,
+        *,
+        answered: int = 0,
+        pace: Pace | None = None,
+        unlogged: frozenset[bytes] = frozenset(),
     ) -> None:
         """Make `hot` hold at least the first `turns` turns of the lineage, and nothing else before them.
 
@@ -248,7 +266,7 @@ class Remember:
         turns were learned before and some were not: a prompt that is sampled ten times does not go on. One that comes
         with a long history has gone on elsewhere.
         """
-        await self._catch_up.with_lineage(hot, lineage, turns, pace)
+        await self._catch_up.with_lineage(hot, lineage, turns, pace, unlogged)
         sent = lineage.length - answered
         goes_on = 0 < hot.stored < sent or sent > LONG_TURNS
         self._hot.account(lineage.conversation, hot, goes_on=goes_on)
@@ -275,5 +293,4 @@ class Remember:
         rows = index.vectors(index.memories(seq))[index.memories(seq - 1) :]
         source = "upstream" if answered else "client"
         said, name, packed = (turn.role, turn.text, turn.message), self._embedder.name, quantise(rows).tobytes()
-        ends = piece_ends(chunks(turn.text))
-        return encode_record(Record(*said, name, index.dimension, packed, at, {"source": source}, ends))
+        return encode_record(Record(*said, name, index.dimension, packed, at, {"source": source}, index.ends(seq)))

@@ -42,7 +42,8 @@ class Runs:
             return
         run = Run(lineage.conversation, lineage.digests[-1])
         partition = _partition(lineage)
-        await self._store.append(partition, [Entry(key, lineage.digests[-1], lineage.length, _encode(run))])
+        if await self._store.append(partition, [Entry(key, lineage.digests[-1], lineage.length, _encode(run))]):
+            return
         (stands,) = await self._store.read(partition, [key])
         if stands != _encode(run):  # somebody else's: from now on it is nobody's
             again = _again(key)

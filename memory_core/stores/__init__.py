@@ -101,8 +101,8 @@ class Store(Protocol):
         """Set `name` to `value` unless it is set; return what stands (set once, for good)."""
         ...
 
-    async def append(self, conversation: str, entries: Sequence[Entry]) -> None:
-        """Append entries to the log; entries whose digest is there already are left as they are."""
+    async def append(self, conversation: str, entries: Sequence[Entry]) -> int:
+        """Append entries to the log; returns how many are new: those whose digest is there are left as they are."""
         ...
 
     async def known(self, conversation: str, digests: Sequence[bytes]) -> list[bool]:
@@ -132,8 +132,11 @@ class Store(Protocol):
         """The newest snapshot, or None."""
         ...
 
-    async def save(self, conversation: str, snapshot: Snapshot) -> bool:
-        """Store `snapshot` if the stored version is `snapshot.version - 1`; False if someone was first."""
+    async def save(self, conversation: str, snapshot: Snapshot, entries: Sequence[Entry] = ()) -> bool:
+        """Store `snapshot` if the stored version is `snapshot.version - 1`; False if someone was first.
+
+        `entries` are appended before it in any case: one call where a log and its head grow together.
+        """
         ...
 
     async def record(self, *entries: LedgerEntry) -> None:

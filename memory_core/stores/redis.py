@@ -33,10 +33,12 @@ LINKS_PER_CALL = 1000
 
 # Scripts go as text each time: 300 bytes, against the NOSCRIPT round after every restart and fail-over.
 APPEND = """
+local new = 0
 for i = 1, #ARGV, 3 do
-  redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 2])
+  new = new + redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 2])
   redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1])
-end"""
+end
+return new"""
 SAVE = """
 if tonumber(redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] - 1 then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'digest', ARGV[2], 'seq', ARGV[3], 'state', ARGV[4])
@@ -90,16 +92,17 @@ class RedisStore:
 
         return await self._link.call(work)
 
-    async def append(self, conversation: str, entries: Sequence[Entry]) -> None:
-        """See the protocol. Parents go first, 512 entries a round trip: what a failure leaves is a sound log."""
+    async def append(self, conversation: str, entries: Sequence[Entry]) -> int:
+        return await self._link.call(lambda: self._append(conversation, entries))
+
+    async def _append(self, conversation: str, entries: Sequence[Entry]) -> int:
+        """Parents go first, 512 entries a round trip: what a failure leaves is a sound log."""
         log, parents = part_key(conversation, "log"), part_key(conversation, "parents")
-
-        async def work() -> None:
-            for chunk in _chunks(entries):
-                links = [(e.digest, e.parent + e.seq.to_bytes(8, "big"), e.payload) for e in chunk]
-                await self._link.ask("EVAL", APPEND, 2, log, parents, *(part for link in links for part in link))
-
-        await self._link.call(work)
+        new = 0
+        for chunk in _chunks(entries):
+            links = [(e.digest, e.parent + e.seq.to_bytes(8, "big"), e.payload) for e in chunk]
+            new += await self._link.ask("EVAL", APPEND, 2, log, parents, *(part for link in links for part in link))
+        return new
 
     async def known(self, conversation: str, digests: Sequence[bytes]) -> list[bool]:
         return [link is not None for link in await self._fetch(part_key(conversation, "parents"), digests)]
@@ -145,10 +148,14 @@ class RedisStore:
         version, digest, seq, state = fields
         return None if version is None else Snapshot(int(version), digest, int(seq), state)
 
-    async def save(self, conversation: str, snapshot: Snapshot) -> bool:
+    async def save(self, conversation: str, snapshot: Snapshot, entries: Sequence[Entry] = ()) -> bool:
         key, s = part_key(conversation, "snapshot"), snapshot
-        won = await self._link.call(lambda: self._link.ask("EVAL", SAVE, 1, key, s.version, s.digest, s.seq, s.state))
-        return bool(won)
+
+        async def work() -> bool:
+            await self._append(conversation, entries)  # first: a head never names what the log has not
+            return bool(await self._link.ask("EVAL", SAVE, 1, key, s.version, s.digest, s.seq, s.state))
+
+        return await self._link.call(work)
 
     async def record(self, *entries: LedgerEntry) -> None:
         tallies = summed(entries)

@@ -37,6 +37,8 @@ WITH RECURSIVE walk(digest, parent, seq) AS (
 SELECT digest, seq FROM walk ORDER BY seq"""
 
 
+UNLESS_THERE = "ON CONFLICT DO NOTHING"
+
 SEEN = "ON CONFLICT DO UPDATE SET rows = rows + excluded.rows, at = max(at, excluded.at)"
 
 
@@ -78,13 +80,10 @@ class SqliteStore:
 
         return await self._write(work)
 
-    async def append(self, conversation: str, entries: Sequence[Entry]) -> None:
-        rows = [(conversation, e.digest, e.parent, e.seq, e.payload) for e in entries]
-
-        def work(connection: sqlite3.Connection) -> None:
-            insert(connection, "log", rows, "ON CONFLICT DO NOTHING")
-
-        await self._write(work)
+    async def append(self, conversation: str, entries: Sequence[Entry]) -> int:
+        rows = _log_rows(conversation, entries)
+        write = self._write if len(rows) > 1 else self._writer.run  # one statement is a transaction by itself
+        return await write(lambda connection: insert(connection, "log", rows, UNLESS_THERE))
 
     async def known(self, conversation: str, digests: Sequence[bytes]) -> list[bool]:
         query = "SELECT digest, digest FROM log WHERE conversation = ? AND digest IN"
@@ -108,17 +107,19 @@ class SqliteStore:
 
     async def set_note(self, conversation: str, name: bytes, value: bytes) -> None:
         row = (conversation, name, value)
-        await self._write(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", row))
+        query = "INSERT OR REPLACE INTO note VALUES (?, ?, ?)"
+        await self._writer.run(lambda connection: connection.execute(query, row))
 
     async def load(self, conversation: str) -> Snapshot | None:
         query = "SELECT version, digest, seq, state FROM snapshot WHERE conversation = ?"
         row = await self._reader.run(lambda connection: connection.execute(query, (conversation,)).fetchone())
         return None if row is None else Snapshot(*row)
 
-    async def save(self, conversation: str, snapshot: Snapshot) -> bool:
-        s = snapshot
+    async def save(self, conversation: str, snapshot: Snapshot, entries: Sequence[Entry] = ()) -> bool:
+        s, rows = snapshot, _log_rows(conversation, entries)
 
         def work(connection: sqlite3.Connection) -> bool:
+            insert(connection, "log", rows, UNLESS_THERE)
             query = "SELECT version FROM snapshot WHERE conversation = ?"
             (version,) = connection.execute(query, (conversation,)).fetchone() or (0,)
             if version != s.version - 1:
@@ -188,6 +189,10 @@ class SqliteStore:
 
         found = await self._reader.run(work)
         return [found.get(digest) for digest in digests]
+
+
+def _log_rows(conversation: str, entries: Sequence[Entry]) -> list[tuple[object, ...]]:
+    return [(conversation, e.digest, e.parent, e.seq, e.payload) for e in entries]
 
 
 def _open_reader(path: Path, timeout_s: float) -> sqlite3.Connection:

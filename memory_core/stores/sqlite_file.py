@@ -173,20 +173,21 @@ def transaction(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
     return result
 
 
-def insert(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[object]], then: str = "") -> None:
-    """INSERT rows of one width INTO a table, many with one statement.
+def insert(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[object]], then: str = "") -> int:
+    """INSERT rows of one width INTO a table, many with one statement; returns how many were inserted or changed.
 
     Not executemany, which lets go of the interpreter at each row and then waits for it behind a busy event loop. A
     statement takes a power of two rows, so that there are few different ones to prepare and keep.
     """
-    start = 0
+    start = changed = 0
     while start < len(rows):
         width = len(rows[start])
         size = 1 << (min(len(rows) - start, PARAMETERS_MAX // width).bit_length() - 1)
         marks = ",".join([f"({','.join('?' * width)})"] * size)
         values = [value for row in rows[start : start + size] for value in row]
-        connection.execute(f"INSERT INTO {into} VALUES {marks} {then}", values)  # noqa: S608 -- of ours
+        changed += connection.execute(f"INSERT INTO {into} VALUES {marks} {then}", values).rowcount  # noqa: S608 -- of ours
         start += size
+    return changed
 
 
 def sentence(error: sqlite3.Error) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,12 @@ operations = st.one_of(
     st.tuples(st.just("set_note"), conversation_ids, note_names, st.binary(max_size=3)),
     st.tuples(st.sampled_from(["load", "delete"]), conversation_ids),
     st.tuples(st.just("save"), conversation_ids, st.builds(snapshot, st.integers(0, 4), st.binary(max_size=3))),
+    st.tuples(
+        st.just("save"),
+        conversation_ids,
+        st.builds(snapshot, st.integers(0, 4), st.binary(max_size=3)),
+        st.builds(branch, st.sampled_from("ab"), st.integers(1, 4)),
+    ),
     st.lists(
         st.builds(
             LedgerEntry,
@@ -78,9 +85,12 @@ class Model:
     def pin(self, name: str, value: bytes) -> bytes:
         return self.pins.setdefault(name, value)
 
-    def append(self, conversation: str, entries: list[Entry]) -> None:
+    def append(self, conversation: str, entries: list[Entry]) -> int:
+        log = self.logs.setdefault(conversation, {})
+        before = len(log)
         for entry in entries:
-            self.logs.setdefault(conversation, {}).setdefault(entry.digest, entry)
+            log.setdefault(entry.digest, entry)
+        return len(log) - before
 
     def known(self, conversation: str, asked: list[bytes]) -> list[bool]:
         return [one in self.logs.get(conversation, {}) for one in asked]
@@ -108,7 +118,8 @@ class Model:
     def load(self, conversation: str) -> Snapshot | None:
         return self.snapshots.get(conversation)
 
-    def save(self, conversation: str, saved: Snapshot) -> bool:
+    def save(self, conversation: str, saved: Snapshot, entries: Sequence[Entry] = ()) -> bool:
+        self.append(conversation, list(entries))
         stands = self.snapshots.get(conversation)
         if saved.version != (0 if stands is None else stands.version) + 1:
             return False

@@ -195,7 +195,7 @@ async def test_a_transcript_of_no_turns_is_nothing_to_learn(store):
 
 
 async def test_turns_that_were_stored_while_the_store_was_away_come_with_the_next_request(store):
-    flaky = FailingStore(store, ["append"])
+    flaky = FailingStore(store, ["save"])
     remember = remembering(flaky)
     with pytest.raises(StoreError):
         await learn(remember, traced(chat("a")), "b")

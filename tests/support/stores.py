@@ -31,8 +31,8 @@ class WrappedStore:
     async def pin(self, name: str, value: bytes) -> bytes:
         return await self._call("pin", name, value)
 
-    async def append(self, conversation: str, entries: Sequence[Entry]) -> None:
-        await self._call("append", conversation, entries)
+    async def append(self, conversation: str, entries: Sequence[Entry]) -> int:
+        return await self._call("append", conversation, entries)
 
     async def known(self, conversation: str, digests: Sequence[bytes]) -> list[bool]:
         return await self._call("known", conversation, digests)
@@ -52,8 +52,8 @@ class WrappedStore:
     async def load(self, conversation: str) -> Snapshot | None:
         return await self._call("load", conversation)
 
-    async def save(self, conversation: str, snapshot: Snapshot) -> bool:
-        return await self._call("save", conversation, snapshot)
+    async def save(self, conversation: str, snapshot: Snapshot, entries: Sequence[Entry] = ()) -> bool:
+        return await self._call("save", conversation, snapshot, entries)
 
     async def record(self, *entries: LedgerEntry) -> None:
         await self._call("record", *entries)
@@ -108,7 +108,9 @@ class ForgetfulStore(WrappedStore):
 
     async def _pass_on(self, method: str, *arguments: Any) -> Any:
         match method:
-            case "append" | "set_note" | "record" | "delete":
+            case "append":
+                return len(arguments[1])
+            case "set_note" | "record" | "delete":
                 return None
             case "save":
                 return True
