@@ -38,7 +38,8 @@ WAITING_TOKENS_MAX = 4_000_000
 ROWS_MAX = 4_096
 """Rows that wait to be written; the store is far behind when there are so many."""
 
-ROWS_TOGETHER_MAX = 512
+ROWS_TOGETHER_MAX = 64
+"""In one write. It takes as long for each of 512, but those hold the interpreter for 8 to 23 ms at a time."""
 
 _KNOWN_MAX = 10_000
 
