@@ -30,6 +30,9 @@ _UNPACKED_BYTES_MAX = 256 * 2**20
 _COMPRESSION = 1
 """zlib's fastest: a record is written once a turn, mostly int8 noise that no level squeezes further."""
 
+_AS_IT_IS = 0
+"""For a state, of which there is one a conversation: mostly floats, 8.6 KB that 70 µs of squeezing would make 7.2."""
+
 
 class StateCorruptionError(Exception):
     """The bytes are not what they claim to be: damaged, cut or written by something else."""
@@ -89,7 +92,7 @@ _T = TypeVar("_T")
 
 def encode_record(record: Record) -> bytes:
     """Record to bytes; inverse of `decode_record`."""
-    return _pack(b"r", msgspec.msgpack.encode(record))
+    return seal(b"r", squeezed(msgspec.msgpack.encode(record)))
 
 
 def decode_record(payload: bytes, embedder: str) -> Record:
@@ -126,7 +129,7 @@ def encode_state(state: MemoryState, embedder: str) -> bytes:
         [(switch.turn, switch.magnitude, switch.phase, switch.auto_anchored) for switch in state.topic_switches],
         state.densities,
     )
-    return _pack(b"s", msgspec.msgpack.encode(packed))
+    return seal(b"s", zlib.compress(msgspec.msgpack.encode(packed), _AS_IT_IS))
 
 
 def decode_state(payload: bytes, embedder: str) -> MemoryState:
@@ -188,10 +191,6 @@ def inflated(packed: bytes) -> bytes:
     if not inflater.eof or inflater.unused_data:
         raise StateCorruptionError("a stored record is cut, lengthened or too large")
     return body
-
-
-def _pack(kind: bytes, body: bytes) -> bytes:
-    return seal(kind, squeezed(body))
 
 
 def _unpack(kind: bytes, payload: bytes) -> bytes:

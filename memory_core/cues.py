@@ -5,7 +5,7 @@ with the commonest words of German, French and Spanish; a text in another langua
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from memory_core.lexical import words
 
@@ -14,11 +14,24 @@ _STAMP = re.compile(r"\s*\[(?=[^\[\]\n]*\d)[^\[\]\n]{4,60}\]\s*|\s*\d{4}[-/]\d\d
 
 _SPEAKER = re.compile(r"([^\W\d_][\w .'’-]{0,40}?):\s")
 
+_TIME_WORDS = (
+    "yesterday|today|tonight|tomorrow|recently|ago|last|next|weekend|weeks?|months?|years?|monday|tuesday|wednesday|"
+    "thursday|friday|saturday|sunday|january|february|march|april|june|july|august|september|october|november|december|"
+    "in may|gestern|heute|morgen|letzten?|nächsten?|hier|demain|semaine|ayer|hoy|mañana"
+).split("|")
+
+
+def _by_initial(alternatives: Iterable[str]) -> str:
+    """A pattern of these words by their initials: most words of a text are then compared with few of them or none."""
+    rests: dict[str, list[str]] = {}
+    for word in alternatives:
+        rests.setdefault(word[0], []).append(word[1:])
+    groups = [f"{initial}(?:{'|'.join(found)})" for initial, found in rests.items()]
+    return f"(?=[{''.join(rests)}])(?:{'|'.join(groups)})"
+
+
 _WHEN = re.compile(
-    r"\b(?:yesterday|today|tonight|tomorrow|recently|ago|last|next|weekend|weeks?|months?|years?|"
-    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march|april|june|july|august|september|october|"
-    r"november|december|in may|gestern|heute|morgen|letzten?|nächsten?|hier|demain|semaine|ayer|hoy|mañana|"
-    r"(?:19|20)\d\d|\d{1,2}[:./]\d\d)\b",
+    rf"\b(?:{_by_initial(_TIME_WORDS)}|(?:19|20)\d\d|\d{{1,2}}[:./]\d\d)\b",
     re.IGNORECASE,
 )
 
@@ -70,8 +83,10 @@ def tells_when(text: str) -> bool:
     return _WHEN.search(without_stamp(text)) is not None
 
 
-def named(query: str, names: Iterable[str]) -> list[str]:
+def named(query: str, names: Collection[str]) -> list[str]:
     """Which of these folded names stand in the query, in their order."""
+    if not names:
+        return []
     said = f" {' '.join(words(query))} "
     return [name for name in names if f" {name} " in said]
 

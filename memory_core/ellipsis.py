@@ -51,7 +51,8 @@ _CONTINUES = re.compile(
 )
 
 _POINTS = re.compile(
-    r"\b(?:its|it(?! (?:takes?|likely|possible|mean to|true that)\b)|itself|they|them|theirs?|he|him|his|she|hers?|"
+    r"\b(?=[itheswaodlcé])"  # the initials of what follows: spares most words the long list
+    r"(?:its|it(?! (?:takes?|likely|possible|mean to|true that)\b)|itself|they|them|theirs?|he|him|his|she|hers?|"
     r"(?:this|these|those)(?! (?:day|week|month|year|morning|evening|weekend)s?\b)|(?:the|that|which|another) ones?|"
     r"the \w{1,20} ones?|that(?=\s*(?:[?.!,]|$))|others|another|else|"
     r"the (?:other|same|former|latter)|(?<!is )(?<!are )(?<!was )(?<!were )there(?! (?:is|are|was|were)\b)|"
@@ -106,7 +107,6 @@ def borrowed(question: str, vector: Floats, context: Sequence[Said], state: Floa
     says that its words were met together before: then it has a subject, unless it points.
     """
     asked = without_stamp(question)
-    count = len(query_terms(asked))
     is_pointing = points(asked)
     if not is_pointing and (is_known or names(asked)):
         return Loan(np.zeros_like(vector), {})
@@ -116,11 +116,12 @@ def borrowed(question: str, vector: Floats, context: Sequence[Said], state: Floa
     shares = _shares(vector, [turn.vector for turn in turns])
     direction = _weighted(shares, [turn.vector for turn in turns])
     strength = 1.0 if is_pointing else _near(vector, direction)
-    strength = round(strength * min(1.0, SHORT_TERMS / max(1, count)), 6)
+    strength = round(strength * min(1.0, SHORT_TERMS / max(1, len(query_terms(asked)))), 6)
     lent: dict[str, float] = {}
     for share, turn in zip(shares, turns, strict=True):
+        worth = strength * share
         for term in _lendable(without_stamp(turn.text)[:TURN_CHARS]):
-            lent[term] = max(lent.get(term, 0.0), strength * share)
+            lent[term] = max(lent.get(term, 0.0), worth)
     return Loan(np.float32(strength) * direction, {term: share for term, share in lent.items() if share > 0})
 
 
@@ -139,14 +140,14 @@ def _shares(vector: Floats, turns: Sequence[Floats]) -> list[float]:
 
 def _near(left: Floats, right: Floats) -> float:
     """0..1: where the cosine lies between the two of NEAR_COSINES."""
-    norms = max(float(np.linalg.norm(left) * np.linalg.norm(right)), 1e-12)
+    norms = max(float(np.sqrt(left.dot(left)) * np.sqrt(right.dot(right))), 1e-12)
     low, high = NEAR_COSINES
-    return round(min(1.0, max(0.0, (float(left @ right) / norms - low) / (high - low))), 6)
+    return round(min(1.0, max(0.0, (float(left.dot(right)) / norms - low) / (high - low))), 6)
 
 
 def _weighted(shares: Iterable[float], turns: Iterable[Floats]) -> Floats:
-    total: Floats = np.sum([np.float32(share) * turn for share, turn in zip(shares, turns, strict=True)], axis=0)
-    return total
+    lent = [np.float32(share) * turn for share, turn in zip(shares, turns, strict=True)]
+    return sum(lent[1:], lent[0])
 
 
 def _has_name(text: str) -> bool:

@@ -35,7 +35,7 @@ The estimate in `nbytes`, by tracemalloc."""
 class _Seen:
     """What `update` is told of a turn besides its vector, so that a state is replayed without its text.
 
-    `words` is a digest of its words in their order.
+    `words` is a digest of an input's words in their order, empty for the others: only inputs are said again.
     """
 
     is_input: bool
@@ -113,8 +113,9 @@ class Fold:
         self._firsts.append(self.index.memories())
         self.index.append(quantised, texts, is_input=is_input)
         self.digests.append(digest)
-        self._seen.append(self._look(state, texts, importance(texts, meta, salience), is_input=is_input))
-        self._states[self.turns], report = self._after(state)
+        vector = self.index.turn_vector(self.turns)
+        self._seen.append(self._look(state, vector, texts, importance(texts, meta, salience), is_input=is_input))
+        self._states[self.turns], report = self._after(state, vector)
         outdated = self.turns - _NEWEST_KEPT
         if outdated > 0 and outdated % CHECKPOINT_TURNS:
             self._states.pop(outdated, None)
@@ -136,14 +137,14 @@ class Fold:
             place -= 1
         state = self._states[place]
         while state.turns < turns:
-            state, _ = self._after(state)
+            state, _ = self._after(state, self.index.turn_vector(state.turns + 1))
         return state
 
-    def _after(self, state: MemoryState) -> tuple[MemoryState, Report]:
+    def _after(self, state: MemoryState, vector: Floats) -> tuple[MemoryState, Report]:
         seen = self._seen[state.turns]
         return update(
             state,
-            self.index.turn_vector(state.turns + 1),
+            vector,
             seen.information,
             is_input=seen.is_input,
             terms=seen.terms,
@@ -153,13 +154,14 @@ class Fold:
             auto_anchor=self._auto_anchor,
         )
 
-    def _look(self, before: MemoryState, texts: Sequence[str], weight: float, *, is_input: bool) -> _Seen:
-        index, turn = self.index, before.turns + 1
-        vector, words = index.turn_vector(turn), _words(texts)
+    def _look(
+        self, before: MemoryState, vector: Floats, texts: Sequence[str], weight: float, *, is_input: bool
+    ) -> _Seen:
+        index, words = self.index, _words(texts) if is_input else b""
         return _Seen(
             is_input,
             words,
-            index.information(turn),
+            index.information(before.turns + 1),
             int(index.lengths(index.memories())[self._firsts[-1] :].sum()),
             weight,
             self._nearest(before, vector),
@@ -168,12 +170,15 @@ class Fold:
 
     def _nearest(self, before: MemoryState, vector: Floats) -> Nearest:
         """The kept turn nearest to `vector`, by its first chunk: one row a turn, whatever a model has to say."""
-        turns = np.array([kept.turn for kept in before.short + before.medium + before.long], np.int64)
-        if not len(turns):
+        kept = before.short + before.medium + before.long
+        if not kept:
             return Nearest()
+        turns = np.fromiter([each.turn for each in kept], np.int64, len(kept))
         firsts = np.frombuffer(self._firsts, np.int64)[turns - 1]
-        rows = self.index.vectors(self.index.memories()).take(firsts, axis=0)
-        cosines = np.round(np.vecdot(rows, vector), 6)  # not `@`: equal rows must give equal cosines
+        rows = self.index.vectors(self.index.memories())
+        if len(rows) > 2 * len(kept):
+            rows, firsts = rows.take(firsts, axis=0), np.arange(len(kept))
+        cosines = np.vecdot(rows, vector)[firsts].round(6)  # not `@`: equal rows must give equal cosines
         best = cosines.max()
         return Nearest(int(turns[cosines == best].min()), float(best))
 
@@ -190,4 +195,4 @@ class Fold:
 def _words(texts: Sequence[str]) -> bytes:
     """A digest of the words in their order, whatever their case, spacing and compatibility form."""
     folded = unicodedata.normalize("NFKC", "".join(texts)).casefold()
-    return digest_of(*(word.encode("utf-8", "surrogatepass") for word in folded.split()))
+    return digest_of(" ".join(folded.split()).encode("utf-8", "surrogatepass"))

@@ -20,7 +20,7 @@ from memory_core.dates import stamp_day
 from memory_core.lexical import terms
 
 Floats = NDArray[np.float32]
-Counts = NDArray[np.float64]
+Counts = NDArray[np.int64]
 Bytes8 = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 DayNumbers = NDArray[np.int32]
@@ -50,8 +50,10 @@ def quantise(vectors: Floats) -> Bytes8:
 def unit_rows(quantised: Bytes8) -> Floats:
     """int8 [n, d] back to float32 unit rows (a row of zeros stays zero)."""
     rows = quantised.astype(np.float32)
-    norms = np.sqrt(np.add.reduce(rows * rows, axis=1, keepdims=True))
-    unit: Floats = rows / np.maximum(norms, 1e-12)
+    norms: Floats = np.add.reduce(rows * rows, axis=1, keepdims=True)
+    np.sqrt(norms, out=norms)
+    np.maximum(norms, 1e-12, out=norms)
+    unit: Floats = rows / norms
     return unit
 
 
@@ -170,9 +172,9 @@ class MemoryIndex:
         return len(posting) if posting[-1] < end else bisect_left(posting, end)
 
     def frequencies_of(self, terms: Iterable[str], count: int) -> tuple[list[str], Counts]:
-        """Those of the terms that the first `count` memories hold, and how often each does: float64 [terms, count]."""
+        """Those of the terms that the first `count` memories hold, and how often each does: int64 [terms, count]."""
         found = self._held(terms, count)
-        rows = np.zeros((len(found), count))
+        rows = np.zeros((len(found), count), np.int64)
         if found:
             entries = self._entries_of(found)
             starts = np.arange(0, rows.size, count).repeat([*found.values()])
@@ -198,8 +200,12 @@ class MemoryIndex:
         Online document frequencies, so that it depends on the prefix alone.
         """
         count = self._starts[turn]
-        distinct = {term for said in self._terms_of[self._starts[turn - 1] : count] for term in said}
-        return sum([math.log1p(count / self.holding(term, count)) for term in sorted(distinct)], 0.0)
+        distinct = set[str]().union(*self._terms_of[self._starts[turn - 1] : count])
+        if turn == self.turns:  # nearly always, and then all of a posting counts
+            held = [len(self._postings[term]) for term in sorted(distinct)]
+        else:
+            held = [self.holding(term, count) for term in sorted(distinct)]
+        return sum([math.log1p(count / memories) for memories in held], 0.0)
 
     def append(self, quantised: Bytes8, texts: Sequence[str], *, is_input: bool = True) -> None:
         """Append one turn: its chunks' int8 vectors [chunks, d], their texts, and whether the user said it."""

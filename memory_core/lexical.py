@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 import snowballstemmer
@@ -31,8 +32,7 @@ def words(text: str) -> list[str]:
 
 def terms(text: str) -> list[str]:
     """The terms of a text in order: its words, stemmed or split."""
-    split, parts, longest = _split_short, _parts, _CACHED_CHARS_MAX
-    return [term for word in words(text) for term in (split(word) if len(word) <= longest else parts(word))]
+    return _split(words(text))
 
 
 def query_terms(text: str) -> list[str]:
@@ -40,11 +40,13 @@ def query_terms(text: str) -> list[str]:
     folded = words(text)
     content = [word for word in folded if word not in STOP_WORDS]
     chosen = content if content else folded
-    return list(dict.fromkeys(term for word in chosen for term in _split(word)))
+    return list(dict.fromkeys(_split(chosen)))
 
 
-def _split(word: str) -> tuple[str, ...]:
-    return _split_short(word) if len(word) <= _CACHED_CHARS_MAX else _parts(word)
+def _split(folded: Iterable[str]) -> list[str]:
+    return [
+        term for word in folded for term in (_split_short(word) if len(word) <= _CACHED_CHARS_MAX else _parts(word))
+    ]
 
 
 @lru_cache(maxsize=65_536)

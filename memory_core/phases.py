@@ -5,7 +5,6 @@ Formulas are ours; the names and their meaning are the field's: a phase says how
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
 
 PHASES = ("initialization", "exploration", "convergence", "resonance", "stability", "instability")
 
@@ -38,7 +37,7 @@ def switch_magnitude(before: Sequence[float], similarity: float) -> float:
     """
     if len(before) < WARM_UP_INPUTS:
         return 0.0
-    mean = fmean(before[-RECENT:])
+    mean = _mean(before[-RECENT:])
     if mean - similarity < SWITCH_FALL_MIN or mean <= 0.0:
         return 0.0
     lost = round(min(1.0, 1.0 - similarity / mean), _DECIMALS)
@@ -56,7 +55,7 @@ def strength(similarities: Sequence[float]) -> float:
     Users of such memories know the name as the pull of recalled memories on the new state. Here nothing that was
     recalled moves the state (it would no longer follow from the transcript alone), so what pulls is the state itself.
     """
-    mean = fmean(similarities[-RECENT:]) if similarities else 0.0
+    mean = _mean(similarities[-RECENT:]) if similarities else 0.0
     return 1.5 * max(0.0, mean) ** 2
 
 
@@ -68,7 +67,7 @@ def phase(similarities: Sequence[float], topic_switch: float) -> str:
     if len(similarities) < WARM_UP_INPUTS:
         return "initialization"
     recent = similarities[-RECENT:]
-    mean = fmean(recent)
+    mean = _mean(recent)
     if topic_switch > 0.0 or _deviation(recent) > SCATTER_MAX:
         return "instability"
     if mean < 0.50:
@@ -78,7 +77,12 @@ def phase(similarities: Sequence[float], topic_switch: float) -> str:
     return "stability" if mean < 0.61 else "resonance"
 
 
+def _mean(values: Sequence[float]) -> float:
+    """statistics.fmean of what has a length."""
+    return math.fsum(values) / len(values)
+
+
 def _deviation(values: Sequence[float]) -> float:
     """The population's standard deviation; statistics.pstdev does exact fractions, at thirty times the cost."""
-    mean = fmean(values)
-    return math.sqrt(fmean((value - mean) ** 2 for value in values))
+    mean = _mean(values)
+    return math.sqrt(_mean([(value - mean) ** 2 for value in values]))

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from memory_core import cues
 from memory_core.bias import NO_BIAS, Bias, adjusted, filtered
 from memory_core.dates import Days, asked_days
-from memory_core.ellipsis import Said, borrowed
-from memory_core.index import Floats, MemoryIndex
+from memory_core.ellipsis import Said, borrowed, names
+from memory_core.index import Counts, Floats, MemoryIndex, norm
 from memory_core.lexical import query_terms
 from memory_core.state import MemoryState
 
@@ -119,22 +119,22 @@ def rank(
     if count == 0:
         return []
     asked = cues.without_stamp(query)
-    loan = borrowed(asked, vector, context, state.vector, is_known=_is_known(index, count, asked))
+    is_known = names(asked) or _is_known(index, count, asked)  # what is named need not be looked up
+    loan = borrowed(asked, vector, context, state.vector, is_known=is_known)
     pulled = _unit(vector + loan.direction) if loan.direction.any() else vector
     meant = asked_days(query, int(index.days(count)[-1]))
     scored = scores(index, count, asked, pulled, borrowed_terms=loan.terms, days=meant)
     scored = adjusted(scored, index, count, asked, pulled, bias)
-    order = np.argsort(-np.round(scored, SCORE_DECIMALS), kind="stable")
+    order = (-scored.round(SCORE_DECIMALS)).argsort(kind="stable")
     if keep is None:  # then nothing behind the candidates is looked at
         order = order[: CANDIDATES * limit]
-    ranked = (
-        Memory(*index.place(memory), score)
-        for memory, score in zip(order.tolist(), scored[order].tolist(), strict=True)
-    )
-    return _diverse(filtered(ranked, keep, CANDIDATES * limit), limit)
+    ranked: Iterable[tuple[int, float]] = zip(order.tolist(), scored[order].tolist(), strict=True)
+    if keep is not None:
+        ranked = filtered(ranked, lambda each: keep(Memory(*index.place(each[0]), each[1])), CANDIDATES * limit)
+    return _diverse(index, ranked, limit)
 
 
-def _diverse(best: Iterable[Memory], limit: int) -> list[Memory]:
+def _diverse(index: MemoryIndex, best: Iterable[tuple[int, float]], limit: int) -> list[Memory]:
     """The best of these, each scored down by the better chunks of its turn: a long one must not fill a budget.
 
     They come best first. None is looked at behind so many turns as there are places: no later one can be above any of
@@ -143,13 +143,15 @@ def _diverse(best: Iterable[Memory], limit: int) -> list[Memory]:
     before: dict[int, int] = {}
     found = []
     last = 0.0
-    for turn, chunk, score in best:
+    for memory, score in best:
         if len(before) >= limit and last >= 0.0:
             break
         last = score
+        turn, chunk = index.place(memory)
         repeats = before.get(turn, 0)
         before[turn] = repeats + 1
-        found.append((-round(score * REPEAT_DECAY**repeats, SCORE_DECIMALS), turn, chunk))
+        worth = score * REPEAT_DECAY**repeats if repeats else score
+        found.append((-round(worth, SCORE_DECIMALS), turn, chunk))
     found.sort()
     return [Memory(turn, chunk, -below) for below, turn, chunk in found[:limit]]
 
@@ -157,13 +159,11 @@ def _diverse(best: Iterable[Memory], limit: int) -> list[Memory]:
 def _is_known(index: MemoryIndex, count: int, query: str) -> bool:
     """All of at least KNOWN_TERMS_MIN content terms stand in one memory: the query has been talked of in its words."""
     wanted = query_terms(query)
-    rows = [index.frequencies(term, count) for term in wanted]
-    found = [row > 0 for row in rows if row is not None]
-    return len(wanted) >= KNOWN_TERMS_MIN and len(found) == len(wanted) and bool(np.logical_and.reduce(found).any())
+    return len(wanted) >= KNOWN_TERMS_MIN and index.is_held_together(wanted, count)
 
 
 def _unit(vector: Floats) -> Floats:
-    unit: Floats = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    unit: Floats = (vector / max(norm(vector), 1e-12)).astype(np.float32, copy=False)
     return unit
 
 
@@ -182,74 +182,79 @@ def scores(
     the query means, if it means any.
     """
     shares = {**borrowed_terms, **dict.fromkeys(query_terms(query), 1.0)}
+    windows, coverage = _lexical(index, count, shares)
     parts = (
-        *_dense(index, count, vector),
-        *_lexical(index, count, shares),
+        *_scaled(np.concatenate((_dense(index, count, vector), windows))),
+        coverage,
         _voice(index, count, query),
         index.telling_when(count),
         ~index.asking(count),
         *([_dated(index, count, days)] if days else []),
     )
     total: Scores = np.zeros(count)
-    for weight, part in zip(_shared_out(len(parts)), parts, strict=True):
-        total += np.multiply(part, weight)
+    for weight, part in zip(_shared_out(WEIGHTS, len(parts)), parts, strict=True):
+        total += part * weight
     return total
 
 
 @cache
-def _shared_out(parts: int) -> tuple[float, ...]:
+def _shared_out(weights: Weights, parts: int) -> tuple[float, ...]:
     """The first so many weights, as parts of their sum."""
-    weights = np.array(astuple(WEIGHTS)[:parts])
-    return tuple((weights / weights.sum()).tolist())
+    first = np.array(astuple(weights)[:parts])
+    return tuple((first / first.sum()).tolist())
 
 
-def _dense(index: MemoryIndex, count: int, vector: Floats) -> tuple[Scores, Scores, Scores]:
-    """Cosine, pair and passage."""
-    alone = (index.vectors(count) @ vector).astype(np.float64)
-    paired = alone.copy()
+def _dense(index: MemoryIndex, count: int, vector: Floats) -> Scores:
+    """Cosine, pair and passage; [3, n]."""
+    rows = np.empty((3, count))
+    alone, paired, passage = rows
+    alone[:] = paired[:] = index.vectors(count) @ vector
     paired[1:] += alone[:-1]
-    return _scaled(alone), _scaled(paired / index.pair_norms(count)), _scaled(_best_within(alone, PASSAGE_REACH))
+    paired /= index.pair_norms(count)
+    passage[:] = _best_within(alone, PASSAGE_REACH)
+    return rows
 
 
 def _best_within(values: Scores, reach: int) -> Scores:
-    best = values.copy()
-    for step in range(1, min(reach, len(values) - 1) + 1):
-        np.maximum(best[step:], values[:-step], out=best[step:])
-        np.maximum(best[:-step], values[step:], out=best[:-step])
+    """The best of each and of `reach` to either side: of two, of four and so on, at last of two runs that overlap."""
+    best = np.full(len(values) + 2 * reach, -np.inf)
+    best[reach : reach + len(values)] = values
+    width, wanted = 1, 2 * reach + 1
+    while width < wanted:
+        step = min(width, wanted - width)
+        best = np.maximum(best[:-step], best[step:])
+        width += step
     return best
 
 
-def _lexical(index: MemoryIndex, count: int, shares: Mapping[str, float]) -> tuple[Scores, Scores, Scores]:
-    """Near, around and coverage, for terms with what each counts."""
+def _lexical(index: MemoryIndex, count: int, shares: Mapping[str, float]) -> tuple[Scores, Scores]:
+    """Near and around, [2, n], and coverage, [n], for terms with what each counts."""
     found, frequencies = index.frequencies_of(shares, count)
     if not found:
-        nothing = np.zeros(count)
-        return nothing, nothing, nothing
-    share = np.array([shares[term] for term in found])
-    lengths: Scores = index.lengths(count).astype(np.float64)
-    said, long = _running(frequencies), _running(lengths)
-    near = _bm25(_windowed(said, NEAR_REACH), _windowed(long, NEAR_REACH), share)
-    around = _bm25(_windowed(said, AROUND_REACH), _windowed(long, AROUND_REACH), share)
-    holds = frequencies > 0
-    idf = share * _idf(holds)
-    return _scaled(near), _scaled(around), idf @ holds / max(float(idf.sum()), 1e-12)
+        nothing = np.zeros((2, count))
+        return nothing, nothing[0]
+    windows = _windows(frequencies, index.lengths(count), (0, NEAR_REACH, AROUND_REACH))
+    said, long = windows[:, :-1], windows[:, -1]
+    holds = said > 0
+    idf = np.array([shares[term] for term in found]) * _idf(holds)
+    return _bm25(said[1:], long[1:], idf[1:]), idf[0] @ holds[0] / max(float(idf[0].sum()), 1e-12)
 
 
-def _running(rows: Scores) -> Scores:
-    """Sums of all columns up to each, with AROUND_REACH more of the first (0) and the last; counts stay exact."""
-    first, count = AROUND_REACH + 1, rows.shape[-1]
-    sums = np.zeros((*rows.shape[:-1], first + count + AROUND_REACH))
-    np.cumsum(rows, axis=-1, out=sums[..., first : first + count])
-    sums[..., first + count :] = sums[..., first + count - 1 : first + count]
-    return sums
+def _windows(frequencies: Counts, lengths: Floats, reaches: Sequence[int]) -> Scores:
+    """Each column summed with so many to either side, the lengths as one more row; [reaches, terms + 1, n].
 
-
-def _windowed(sums: Scores, reach: int) -> Scores:
-    """Each column with `reach` columns to either side, summed, from their `_running` sums; [..., n]."""
-    count = sums.shape[-1] - 2 * AROUND_REACH - 1
-    above, below = AROUND_REACH + 1 + reach, AROUND_REACH - reach
-    window: Scores = sums[..., above : above + count] - sums[..., below : below + count]
-    return window
+    A window is the difference of two running sums: of integers, which are exact, and summed in half the time.
+    """
+    count, widest = len(lengths), max(reaches)
+    rows = np.zeros((len(frequencies) + 1, widest + 1 + count + widest), np.int64)
+    middle = rows[:, widest + 1 : widest + 1 + count]
+    middle[:-1], middle[-1] = frequencies, lengths
+    sums = np.add.accumulate(rows, axis=1).astype(np.float64)
+    windows = np.empty((len(reaches), len(rows), count))
+    for window, reach in zip(windows, reaches, strict=True):
+        above, below = widest + 1 + reach, widest - reach
+        np.subtract(sums[:, above : above + count], sums[:, below : below + count], out=window)
+    return windows
 
 
 def _voice(index: MemoryIndex, count: int, query: str) -> NDArray[np.bool_]:
@@ -272,23 +277,24 @@ def _dated(index: MemoryIndex, count: int, days: Days) -> Scores:
 
 
 def _idf(holds: NDArray[np.bool_]) -> Scores:
-    """ln(1 + (n - df + .5) / (df + .5)) of each row; [terms, n] -> [terms]; never negative."""
-    frequency = holds.sum(axis=1)
-    idf: Scores = np.log1p((holds.shape[1] - frequency + 0.5) / (frequency + 0.5))
+    """ln(1 + (n - df + .5) / (df + .5)) of each row; [..., n] -> [...]; never negative."""
+    frequency = holds.sum(axis=-1)
+    idf: Scores = np.log1p((holds.shape[-1] - frequency + 0.5) / (frequency + 0.5))
     return idf
 
 
-def _bm25(frequencies: Scores, lengths: Scores, share: Scores) -> Scores:
-    """Okapi BM25, each term by its share; [terms, n], [n], [terms] -> [n]."""
-    damping = BM25_K1 * (1 - BM25_B + BM25_B * lengths / max(float(lengths.mean()), 1e-12))
-    weighted: Scores = (BM25_K1 + 1) * frequencies / (frequencies + damping)
-    return (share * _idf(frequencies > 0)) @ weighted
+def _bm25(frequencies: Scores, lengths: Scores, idf: Scores) -> Scores:
+    """Okapi BM25 over each kind of window; [kinds, terms, n], [kinds, n], [kinds, terms] -> [kinds, n]."""
+    mean = np.maximum(np.add.reduce(lengths, axis=1, keepdims=True) / lengths.shape[1], 1e-12)
+    damping = BM25_K1 * (1 - BM25_B + BM25_B * lengths / mean)
+    weighted: Scores = (BM25_K1 + 1) * frequencies
+    weighted /= frequencies + damping[:, np.newaxis]
+    return np.array([each @ rows for each, rows in zip(idf, weighted, strict=True)])
 
 
-def _scaled(values: Scores) -> Scores:
-    """Min-max scaled to 0..1; all zeros if all are equal."""
-    low, high = float(values.min()), float(values.max())
-    if high - low < SPREAD_MIN:
-        return np.zeros_like(values)
-    scaled: Scores = (values - low) / (high - low)
+def _scaled(rows: Scores) -> Scores:
+    """Each row min-max scaled to 0..1; all zeros if all in it are equal."""
+    low = np.minimum.reduce(rows, axis=1, keepdims=True)
+    spread = np.maximum.reduce(rows, axis=1, keepdims=True) - low
+    scaled: Scores = (rows - low) / np.where(spread < SPREAD_MIN, np.inf, spread)
     return scaled

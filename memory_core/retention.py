@@ -15,6 +15,7 @@ was last accessed, never in seconds. EXPERIMENTS.md has what was measured, and w
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from memory_core.state import Kept
 
@@ -63,8 +64,14 @@ def score(kept: Kept, turn: int) -> float:
 
 def unrounded_score(kept: Kept, turn: int) -> float:
     """The score within 1e-9, at a third of the cost: enough to see that a turn is not the least."""
-    recency: float = RECENCY_SHARE * 0.5 ** ((turn - (kept.touched or kept.turn)) / RECENCY_HALF_LIFE_TURNS)
-    return kept.weight * (1.0 + recency + ACCESS_SHARE * math.log1p(kept.accesses))
+    recent = recency(turn - (kept.touched or kept.turn))
+    return kept.weight * (1.0 + recent + ACCESS_SHARE * math.log1p(kept.accesses))
+
+
+def recency(age: int) -> float:
+    """What an age in turns adds to a score, as a share of the weight."""
+    share: float = RECENCY_SHARE * 0.5 ** (age / RECENCY_HALF_LIFE_TURNS)
+    return share
 
 
 def _asked_chars(text: str) -> int:
@@ -77,12 +84,11 @@ def _literals(texts: Sequence[str]) -> float:
     """The share of words with a digit or, within a sentence, a capital: a cheap stand-in for literals."""
     total = found = 0
     for text in texts:
-        ended = True
-        for word in text[:_READ_CHARS].split():
-            named = not ended and len(word) > 1 and word[0].isupper() and word[:2].isalpha()
+        words = text[:_READ_CHARS].split()
+        total += len(words)
+        for before, word in pairwise((".", *words)):
+            named = word[0].isupper() and len(word) > 1 and word[:2].isalpha() and not before.endswith(_ENDS_SENTENCE)
             found += named or (not word.isalpha() and any(map(str.isdigit, word)))
-            total += 1
-            ended = word.endswith(_ENDS_SENTENCE)
     return found / total if total else 0.0
 
 

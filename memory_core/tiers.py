@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from memory_core.retention import DECIMALS, score, unrounded_score
+from memory_core.retention import DECIMALS, recency, score, unrounded_score
 from memory_core.state import Capacities, Kept
 
 FOLLOWERS_MAX = 8
@@ -75,7 +75,10 @@ def _bounded(tier: Tier, capacity: int, now: int, eviction: str, *, consolidated
 
 def _crowd(tier: Tier) -> Tier:
     """The followers of the leader that has most (of two the older), if they are too many; else the whole tier."""
-    followers = Counter([kept.leader for kept in tier if kept.leader])
+    leaders = [kept.leader for kept in tier if kept.leader]
+    if len(leaders) <= FOLLOWERS_MAX:
+        return tier
+    followers = Counter(leaders)
     crowded = [leader for leader, count in followers.items() if count > FOLLOWERS_MAX]
     if not crowded:
         return tier
@@ -84,10 +87,12 @@ def _crowd(tier: Tier) -> Tier:
 
 
 def _least(tier: Tier, now: int) -> Kept:
-    """The turn of the lowest score, of two equals the older. A score is at least its weight, which skips most."""
+    """The turn of the lowest score, of two equals the older. None can be worth less than were it as old as the oldest,
+    which skips most."""
     least, lowest = tier[0], math.inf
+    oldest = 1.0 + recency(now - tier[0].turn)
     for kept in sorted(tier, key=_WEIGHT):
-        if kept.weight > lowest:
+        if kept.weight * oldest > lowest + _ROUNDING:
             break
         if unrounded_score(kept, now) <= lowest + _ROUNDING:
             worth = score(kept, now)
@@ -97,7 +102,9 @@ def _least(tier: Tier, now: int) -> Kept:
 
 
 def _without(tier: Tier, gone: Kept) -> Tier:
-    return tuple([kept for kept in tier if kept is not gone])
+    place = bisect_left(tier, gone.turn, key=_TURN)
+    assert tier[place] is gone, "a tier is in the order of the log"
+    return tier[:place] + tier[place + 1 :]
 
 
 def _ordered(tier: Tier, more: Tier) -> Tier:

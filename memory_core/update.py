@@ -9,14 +9,13 @@ ours, its range (.05 basis, .35 at most) the one users of semantic-state memorie
 the report, retention.py those of the tiers, reference.py all of them once more in plain Python.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from memory_core import phases
-from memory_core.index import Floats
+from memory_core.index import Floats, norm
 from memory_core.retention import DECIMALS, density
 from memory_core.state import HISTORY_TURNS, NORM_MAX, Kept, MemoryState, TopicSwitch
 from memory_core.tiers import Tiers, accessed, entered
@@ -80,8 +79,9 @@ def update(
     place of its own and counts as an access of that one. `auto_anchor` says that the caller anchors at a switch.
     """
     step = _step(state, embedding, is_input)
-    turn, densities = state.turns + 1, _densities(state, density(information, terms), is_input)
-    weight = _weight(density(information, terms), densities[0 if is_input else 1], importance)
+    turn, worth = state.turns + 1, density(information, terms)
+    densities = _densities(state, worth, is_input)
+    weight = _weight(worth, densities[0 if is_input else 1], importance)
     newest = Kept(turn, density(information, 1), weight, leader=_leader(state, nearest))
     tiers = _kept(state, newest, nearest, repeats, is_input)
     switches = state.topic_switches
@@ -125,7 +125,7 @@ def _report(step: _Step) -> Report:
         similarity=step.similarity,
         beta=step.beta,
         pattern_strength=phases.strength(step.history),
-        norm=_norm(step.vector),
+        norm=norm(step.vector),
         fsm=phases.stability(step.history),
         phase=phases.phase(step.history, step.switch),
         topic_switch=step.switch,
@@ -139,19 +139,15 @@ def _sound(embedding: Floats, shape: tuple[int, ...]) -> Floats:
     return embedding if np.isfinite(embedding).all() else np.zeros(shape, np.float32)
 
 
-def _norm(vector: Floats) -> float:
-    return math.sqrt(float(np.dot(vector, vector)))
-
-
 def _cosine(state: Floats, embedding: Floats) -> float:
-    norms = _norm(state) * _norm(embedding)
-    return min(1.0, max(-1.0, round(float(state @ embedding) / norms, 6))) if norms > 1e-12 else 0.0
+    norms = norm(state) * norm(embedding)
+    return min(1.0, max(-1.0, round(float(state.dot(embedding)) / norms, 6))) if norms > 1e-12 else 0.0
 
 
 def _absorb(state: Floats, embedding: Floats, beta: float) -> Floats:
-    mixed = (beta * state + (1.0 - beta) * embedding).astype(np.float32)
-    norm = _norm(mixed)
-    return (mixed * (NORM_MAX / norm)).astype(np.float32) if norm > NORM_MAX else mixed
+    mixed = (beta * state + (1.0 - beta) * embedding).astype(np.float32, copy=False)
+    length = norm(mixed)
+    return (mixed * (NORM_MAX / length)).astype(np.float32, copy=False) if length > NORM_MAX else mixed
 
 
 def _densities(state: MemoryState, newest: float, is_input: bool) -> tuple[float, float]:

@@ -86,7 +86,7 @@ def render_block(sections: Sequence[Section], turns: int, tokens_max: int, count
     """The memory block for `turns` turns left out, "" if nothing fits: of each section, in order, what fits."""
     opening = _BLOCK_OPENING.format(turns=turns)
     left = tokens_max - count(f"{opening}\n{_CLOSING}\n")
-    lines = [opening]
+    kept: list[list[str]] = []
     for section in sections:
         listed = [f"{fenced(neutral(section.title))}:"]
         left_here = left - count(f"{listed[0]}\n")
@@ -96,9 +96,16 @@ def render_block(sections: Sequence[Section], turns: int, tokens_max: int, count
                 listed.append(line)
                 left_here -= cost
         if len(listed) > 1:
-            lines += listed
+            kept.append(listed)
             left = left_here
-    return "\n".join([*lines, _CLOSING]) if len(lines) > 1 else ""
+    while kept:
+        text = "\n".join([opening, *(line for listed in kept for line in listed), _CLOSING])
+        if count(text) <= tokens_max:
+            return text
+        kept[-1].pop()  # a tokeniser may need one more for lines together than for each alone
+        if len(kept[-1]) == 1:
+            kept.pop()
+    return ""
 
 
 def render_recall(
@@ -125,11 +132,13 @@ def render_recall(
             continue
         chosen.append(fitting)
         left -= tokens
-    if not chosen:
-        return NOTHING
-    chosen.sort(key=lambda quote: (quote.turn, quote.chunk))
-    lines = [_line(run) for run in _runs(chosen)]
-    return Rendered("\n".join([_RECALL_OPENING, *lines, _CLOSING]), tuple(chosen))
+    while chosen:
+        quoted = sorted(chosen, key=lambda quote: (quote.turn, quote.chunk))
+        text = "\n".join([_RECALL_OPENING, *map(_line, _runs(quoted)), _CLOSING])
+        if count(text) <= tokens_max:
+            return Rendered(text, tuple(quoted))
+        chosen.pop()
+    return NOTHING
 
 
 def _shortened(quote: Quote, tokens: int, count: Callable[[str], int], sought: Mapping[str, float]) -> Quote | None:

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as everything
 from benchmarks import cast, coverage_plot, locomo, locomo_http, longmemeval_http, overhead, recall_ablation
+from memory_core import recall
 
 slow = pytest.mark.slow
 
@@ -242,6 +244,26 @@ def test_every_row_of_the_ablation_is_printed(tmp_path: Path, capsys: pytest.Cap
     rows = capsys.readouterr().out.strip().splitlines()[2:]
     assert len(rows) >= 15
     assert "**the pipeline** | 1.0000" in rows[0]
+
+
+def test_an_ablation_changes_the_scores_and_nothing_stays_of_it(tmp_path: Path):
+    file = tmp_path / "locomo.json"
+    file.write_text(json.dumps([sample()]))
+    [dialogue] = locomo.read_locomo(file)
+    vectors = np.random.default_rng(1).standard_normal((len(dialogue.turns), 8)).astype(np.float32)
+    index = recall_ablation._indexed(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dialogue)
+
+    def scored() -> list[float]:
+        question = "Where did cousin number 40 move to?"
+        return recall.scores(index, len(dialogue.turns), question, vectors[0]).tolist()
+
+    usual = scored()
+    with recall_ablation.dense_alone():
+        dense = scored()
+    with recall_ablation.bm25_alone():
+        lexical = scored()
+    assert usual != dense != lexical != usual
+    assert scored() == usual
 
 
 def test_all_measurements_run_and_the_missed_ones_are_named(capsys: pytest.CaptureFixture[str]):
