@@ -8,8 +8,10 @@ and nothing quoted can close the fence.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
+
+import msgspec
 
 from memory_core.cues import speaker, stamp
 from memory_core.focus import excerpt, focused
@@ -31,8 +33,9 @@ _CLOSING = "</memory>"
 _TOKENS_LEFT_MIN = 12
 """With less left than this no line fits; stop looking."""
 
-_MISFITS_MAX = 24
-"""After so many quotes that did not fit what is left is hardly ever filled; each costs some 50 µs to find out."""
+_MISFITS_MAX = 12
+"""After so many quotes that did not fit what is left is hardly ever filled: with twice as many LoCoMo's evidence in the
+prompt is the same at every budget, and a request takes .4 ms more."""
 
 _SHORTENED_TOKENS_MIN = 40
 """With less left than this, shorter memories are worth more than a part of a longer one."""
@@ -43,8 +46,7 @@ _CHARS_PER_TOKEN = (4.5, 3.6, 2.8)
 NOTHING_SOUGHT: Mapping[str, float] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True):
     """Something said earlier: turn number (from 1), chunk within it (from 0), who said it, and the words.
 
     `stamp` is the date that the client put in front of the turn, where the chunk does not hold it itself.
@@ -121,6 +123,9 @@ def render_recall(
     for quote in quotes:
         if left < _TOKENS_LEFT_MIN or misfits > _MISFITS_MAX:
             break
+        if tried and len(quote.text.split()) > left:  # no word takes less than a token
+            misfits += 1
+            continue
         fitting: Quote | None = quote
         tokens = count(f"{quote.line}\n")
         if tokens > left:
@@ -148,7 +153,7 @@ def _shortened(quote: Quote, tokens: int, count: Callable[[str], int], sought: M
         start, end = focused(quote.text, sought, chars)
         words = excerpt(quote.text, start, end)
         date = quote.stamp or (stamp(quote.text).strip(" []") if start else "")
-        shorter = replace(quote, text=words, stamp=date, is_excerpt=True)
+        shorter = msgspec.structs.replace(quote, text=words, stamp=date, is_excerpt=True)
         if words.strip(" …") and end - start <= chars and count(f"{shorter.line}\n") <= tokens:
             return shorter
     return None

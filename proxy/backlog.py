@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 LINGER_S = 0.05
+GATHER_S = 0.25
+"""At most, while something comes in each LINGER_S."""
 
 
 class Backlog(Generic[T]):
@@ -35,9 +37,7 @@ class Backlog(Generic[T]):
     async def take(self, most: int) -> list[T]:
         """At least one, oldest first; call `done` for them."""
         taken = [await self._queue.get()]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                await self._hurry.wait()
+        await self._linger(most)
         self._hurry.clear()
         while len(taken) < most and not self._queue.empty():
             taken.append(self._queue.get_nowait())
@@ -45,6 +45,17 @@ class Backlog(Generic[T]):
         if not self._queue.empty():
             self._hurry.set()  # as many wait as can be taken: no reason to linger
         return [item for item, _ in taken]
+
+    async def _linger(self, most: int) -> None:
+        """While others come, so that they have their turn together: else each is in the way of those beside it."""
+        until = asyncio.get_running_loop().time() + GATHER_S
+        waiting = -1
+        while waiting < len(self) < most - 1 and asyncio.get_running_loop().time() < until:
+            waiting = len(self)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await self._hurry.wait()
+                    return
 
     def done(self, count: int) -> None:
         """So many that were taken need no more work."""
