@@ -1,5 +1,5 @@
-"""A bounded queue whose worker takes what waits together, a moment after its first: work that costs as much for one as
-for twenty is done for twenty. Who is in a hurry is not waited with."""
+"""A bounded queue whose worker takes what waits together, once nothing has come for a moment: work that costs as much
+for one as for twenty is done for twenty. Who is in a hurry is not waited with."""
 
 import asyncio
 from contextlib import suppress
@@ -10,16 +10,20 @@ T = TypeVar("T")
 
 LINGER_S = 0.05
 GATHER_S = 0.25
-"""At most, while something comes in each LINGER_S."""
+"""At most, while something comes in each LINGER_S and fewer wait than can be taken."""
 
 
 class Backlog(Generic[T]):
-    """Of one event loop. At most so many wait, and no more than `weight_max` of them together, but for the first."""
+    """Of one event loop. At most so many wait, and no more than `weight_max` of them together, but for the first.
 
-    def __init__(self, most: int, *, weight_max: float = inf) -> None:
+    Without `lingers` what waits is taken at once.
+    """
+
+    def __init__(self, most: int, *, weight_max: float = inf, lingers: bool = True) -> None:
         self._queue: asyncio.Queue[tuple[T, int]] = asyncio.Queue(most)
         self._weight_max = weight_max
         self._weight = 0
+        self._lingers = lingers
         self._hurry = asyncio.Event()
 
     def __len__(self) -> int:
@@ -37,7 +41,8 @@ class Backlog(Generic[T]):
     async def take(self, most: int) -> list[T]:
         """At least one, oldest first; call `done` for them."""
         taken = [await self._queue.get()]
-        await self._linger(most)
+        if self._lingers:
+            await self._linger(most)
         self._hurry.clear()
         while len(taken) < most and not self._queue.empty():
             taken.append(self._queue.get_nowait())
@@ -47,10 +52,9 @@ class Backlog(Generic[T]):
         return [item for item, _ in taken]
 
     async def _linger(self, most: int) -> None:
-        """While others come, so that they have their turn together: else each is in the way of those beside it."""
-        until = asyncio.get_running_loop().time() + GATHER_S
-        waiting = -1
-        while waiting < len(self) < most - 1 and asyncio.get_running_loop().time() < until:
+        time = asyncio.get_running_loop().time
+        until, waiting = time() + GATHER_S, -1
+        while waiting < len(self) < most - 1 and time() < until:
             waiting = len(self)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LINGER_S):

@@ -64,11 +64,13 @@ class Unwritten(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Waiting:
-    """An exchange that is to be learned, and whom to tell; `whole` is its transcript with the answer."""
+    """An exchange to be learned, and whom to tell; `whole` is its transcript with the answer. It `had_turn` once
+    it has waited for a spell."""
 
     exchange: Exchange
     whole: Lineage | None
     told: list[Receipt]
+    had_turn: bool = False
 
     def goes_on_in(self, later: Lineage) -> bool:
         """All of it is in a later transcript, which is then enough to learn."""

@@ -1,9 +1,9 @@
 """The learner: one bounded queue, one worker, the only one that writes.
 
-`offer` never waits and never raises, so it can stand in a `finally` that a hang-up has cancelled. What is waiting is
-taken together: the ledger's rows are one write, and conversations are learned side by side, so that their texts share
-runs of the model and none waits for another. What is lost to a full queue or a broken store is counted; a client that
-resends its history brings it back with the next request.
+`offer` never waits and never raises, so it can stand in a `finally` that a hang-up has cancelled. The ledger's rows are
+written together. Conversations are learned side by side, so that none waits for another: embedded at once, at a low
+priority, folded and written in spells (spells.py). What is lost to a full queue or a broken store is counted; a client
+that resends its history brings it back with the next request.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from proxy.lineage import Lineage, extended
 from proxy.metrics import Metrics
 from proxy.remember import Remember
 from proxy.runs import Runs
+from proxy.spells import Spells
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +29,6 @@ LEARNING_ERRORS = (StoreError, StateCorruptionError, MismatchError, EmbedderErro
 
 TOGETHER_MAX = 64
 """Exchanges that are under way at once."""
-
-TOGETHER_S = 0.2
-"""So long those that were taken have to themselves; who waits then goes on beside those that take longer."""
 
 WAITING_TOKENS_MAX = 4_000_000
 """Of the transcripts that wait: some 16 MB of text."""
@@ -52,7 +50,7 @@ class Learner:
         self._runs = runs
         self._store = store
         self._metrics = metrics
-        self._queue: Backlog[Waiting] = Backlog(queue_max, weight_max=WAITING_TOKENS_MAX)
+        self._queue: Backlog[Waiting] = Backlog(queue_max, weight_max=WAITING_TOKENS_MAX, lingers=False)
         metrics.learner_queue.set_function(lambda: len(self._queue))
         self._newest: dict[str, Waiting] = {}
         self._rows: Backlog[Unwritten] = Backlog(ROWS_MAX)
@@ -60,6 +58,8 @@ class Learner:
         self._lines: dict[str, deque[Waiting]] = {}
         self._under_way = 0
         self._freed = asyncio.Event()
+        self._spells = Spells()
+        self._hurries = False
         self._unlearned = 0
         self._is_full = False
 
@@ -104,6 +104,8 @@ class Learner:
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until all that was offered is learned and recorded; returns how many were not in time."""
+        self._hurries = True
+        self._spells.begin()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._rows.join()
@@ -141,6 +143,7 @@ class Learner:
         try:
             while True:
                 while self._under_way >= TOGETHER_MAX:
+                    self._spells.begin()
                     self._freed.clear()
                     await self._freed.wait()
                 for waiting in await self._queue.take(TOGETHER_MAX - self._under_way):
@@ -151,8 +154,6 @@ class Learner:
                         task = asyncio.create_task(self._one_after_the_other(conversation), name="learner-line")
                         tasks.add(task)
                         task.add_done_callback(tasks.discard)
-                if tasks:  # what comes meanwhile is taken together
-                    await asyncio.wait(tasks, timeout=TOGETHER_S)
         finally:
             for task in tasks:
                 task.cancel()
@@ -170,6 +171,8 @@ class Learner:
             self._unlearned -= 1
             self._free_one()
         line.append(waiting)
+        if waiting.exchange.is_urgent:
+            self._spells.begin()
         return False
 
     def _free_one(self) -> None:
@@ -178,11 +181,15 @@ class Learner:
         self._queue.done(1)
 
     async def _one_after_the_other(self, conversation: str) -> None:
-        """The exchanges of one conversation."""
+        """The exchanges of one conversation; one wait for a spell is enough for all."""
         line = self._lines[conversation]
+        had_turn = False
         try:
             while line:
-                await self._learn_one(line.popleft())
+                waiting = line.popleft()
+                waiting.had_turn = waiting.had_turn or had_turn
+                await self._learn_one(waiting)
+                had_turn = True
         finally:
             del self._lines[conversation]
 
@@ -216,42 +223,60 @@ class Learner:
 
     async def _learn(self, waiting: Waiting) -> bool | None:
         """One step: True if that was all, False if it failed, None if more is left."""
-        outcome: bool | None = False
+        outcome: bool | None = True
+        unlogged: frozenset[bytes] = frozenset()
 
-        async def work() -> None:
+        async def ahead() -> None:
+            nonlocal unlogged
+            unlogged = await self._read_ahead(waiting)
+
+        async def learn() -> None:
             nonlocal outcome
-            outcome = await self._step(waiting)
+            outcome = await self._step(waiting, unlogged)
 
-        if not await self._guarded(work, "learn"):
-            self._metrics.learned.add("failed", by=len(waiting.told))
-            return False
+        if not self._is_known(waiting):
+            good = await self._guarded(ahead, "read ahead")
+            if good and not waiting.exchange.is_urgent:
+                await self._turn(waiting)
+            if not (good and await self._guarded(learn, "learn")):
+                self._metrics.learned.add("failed", by=len(waiting.told))
+                return False
         if outcome:
             self._metrics.learned.add("learned", by=len(waiting.told))
         return outcome
 
-    async def _step(self, waiting: Waiting) -> bool | None:
+    def _is_known(self, waiting: Waiting) -> bool:
+        """Nothing is to be learned: no transcript, or the same request again, and the same answer."""
+        whole = waiting.whole
+        return whole is None or (not whole.explicit and _end(whole) in self._known)
+
+    async def _turn(self, waiting: Waiting) -> None:
+        """Wait for a spell, once: a long import goes on with all of them."""
+        if not (waiting.had_turn or self._hurries or self._under_way >= TOGETHER_MAX):
+            await self._spells.turn()
+        waiting.had_turn = True
+
+    async def _step(self, waiting: Waiting, unlogged: frozenset[bytes]) -> bool | None:
         whole, exchange = waiting.whole, waiting.exchange
         if whole is None or exchange.lineage is None:
             return True
-        end = whole.digests[-1] if whole.length else whole.root
-        if not whole.explicit and end in self._known:  # the same request again, and the same answer
-            return True
-        unlogged = frozenset[bytes]() if exchange.is_urgent else await self._read_ahead(whole)
         if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at, unlogged=unlogged):
             return None
         if exchange.answer:
             await self._runs.note(whole)
-        self._known[end] = None
+        self._known[_end(whole)] = None
         if len(self._known) > _KNOWN_MAX:
             self._known.popitem(last=False)
         return True
 
-    async def _read_ahead(self, whole: Lineage) -> frozenset[bytes]:
+    async def _read_ahead(self, waiting: Waiting) -> frozenset[bytes]:
         """The model's part, in its own time and with nothing locked: on a machine that is busy this may take long, and
         a request that asks this conversation must not wait for it."""
+        if waiting.whole is None or waiting.exchange.is_urgent:
+            return frozenset()
         later = LATER.set(True)
         try:
-            return await self._remember.read_ahead(whole)
+            return await self._remember.read_ahead(waiting.whole)
         finally:
             LATER.reset(later)
 
@@ -267,3 +292,7 @@ class Learner:
             log.exception("an exchange was not learned")
             return False
         return True
+
+
+def _end(whole: Lineage) -> bytes:
+    return whole.digests[-1] if whole.length else whole.root

@@ -35,7 +35,7 @@ from proxy.pace import Pace, piece
 from proxy.recollection import Question, Recollection
 from proxy.segmented import LONG_TURNS
 
-RECALLED_MIN = 64
+RECALLED_MIN = 32
 RECALLED_TOKENS = 12
 """Candidates handed to assembly: one for each so many tokens of the budget, fewer than the shortest memory takes."""
 
