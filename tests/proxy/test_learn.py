@@ -1,69 +1,16 @@
 """The learner: one writer, a bounded queue, and no failure that ends it."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from memory_core.state import Capacities
-from memory_core.stores import open_store
 from proxy.exchange import Exchange
-from proxy.learn import Learner
-from proxy.ledger import Row, decode_row
-from proxy.metrics import Metrics
-from proxy.remember import LEARNED_TURNS_MAX, Remember
-from proxy.runs import Runs
-from proxy.spells import QUIET_S
-from tests.support.embedders import GatedEmbedder
-from tests.support.messages import chat, said, traced
-from tests.support.stores import FailingStore
+from proxy.ledger import decode_row
+from proxy.remember import LEARNED_TURNS_MAX
+from tests.support.learner import Bench, exchange, soon
+from tests.support.messages import chat, traced
 
-
-class Bench:
-    """A learner with its parts at hand; `running` runs it for a block."""
-
-    def __init__(self, inner, *, queue_max=100):
-        self.store = FailingStore(inner, [])
-        self.embedder = GatedEmbedder()
-        self.metrics = Metrics()
-        self.remember = Remember(
-            self.store, self.embedder, count=lambda _: 1, capacities=Capacities(), cache_bytes_max=10**8
-        )
-        self.learner = Learner(self.remember, Runs(self.store), self.store, self.metrics, queue_max=queue_max)
-
-    def counted(self, outcome):
-        return self.metrics.registry.get_sample_value("isocost_learned_total", {"outcome": outcome}) or 0
-
-    @property
-    def queued(self):
-        return self.metrics.registry.get_sample_value("isocost_learner_queue")
-
-    @asynccontextmanager
-    async def running(self):
-        task = asyncio.create_task(self.learner.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-@pytest.fixture
-async def bench():
-    store = await open_store("memory://")
-    yield Bench(store)
-    await store.aclose()
-
-
-def exchange(*texts, answer="fine", turn=1):
-    lineage = traced(chat(*texts))
-    row = Row(at=5.0, turn=turn, model="m", mode="auto", full_tokens=1, sent_tokens=1, overhead_ms=0)
-    return Exchange(lineage.conversation, lineage, (said("assistant", answer),) if answer else (), row)
-
-
-async def soon(future):
-    return await asyncio.wait_for(future, 5)
+pytest_plugins = ["tests.support.learner"]
 
 
 async def test_what_is_offered_is_learned_and_written_in_the_ledger(bench):
@@ -283,45 +230,3 @@ async def test_nobody_waits_for_one_whose_texts_take_long(bench):
     for said_ in (["a long import", "fine", "more", "fine"], ["a long import", "fine", "else", "fine"]):
         lineage = traced(chat(*said_))
         assert all(await bench.store.known(lineage.conversation, lineage.digests))
-
-
-async def test_while_exchanges_come_they_are_embedded_at_once_and_folded_together(bench):
-    async with bench.running():
-        offered = []
-        for number in range(20):
-            offered.append(bench.learner.offer(exchange(f"about {number}")))
-            await asyncio.sleep(QUIET_S / 4)
-        embedded = {text for call in bench.embedder.calls for text in call}
-        assert {f"about {number}" for number in range(19)} <= embedded
-        assert "save" not in bench.store.calls
-        assert all([await soon(future) for future in offered])
-
-
-async def test_of_one_conversation_all_begin_with_the_first(bench):
-    forks = [exchange("a", "fine", f"and {number}?", answer="well") for number in range(40)]
-    async with bench.running():
-        async with asyncio.timeout(QUIET_S * 30):  # and not forty spells
-            assert all(await asyncio.gather(*map(bench.learner.offer, forks)))
-
-
-async def test_who_is_waited_for_and_who_is_the_last_wait_for_no_spell(bench):
-    lineage = traced(chat("a"), "an id")
-    urgent = Exchange(lineage.conversation, lineage, (said("assistant", "fine"),), exchange("a").row)
-    assert urgent.is_urgent
-    async with bench.running():
-        for number in range(3):
-            bench.learner.offer(exchange(f"about {number}"))
-            await asyncio.sleep(QUIET_S / 4)
-        assert await soon(bench.learner.offer(urgent))
-        assert bench.store.calls.count("save") == 1
-        await bench.learner.drain(5)
-    assert bench.counted("learned") == 4
-
-
-async def test_a_long_import_waits_for_one_spell_and_no_more(bench):
-    steps = 24
-    long = exchange(*(f"turn {number}" for number in range(steps * LEARNED_TURNS_MAX - 1)))
-    async with bench.running():
-        async with asyncio.timeout(QUIET_S * steps):
-            assert await bench.learner.offer(long)
-    assert bench.store.calls.count("save") == steps
