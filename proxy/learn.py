@@ -260,7 +260,9 @@ class Learner:
         whole, exchange = waiting.whole, waiting.exchange
         if whole is None or exchange.lineage is None:
             return True
-        if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at, unlogged=unlogged):
+        is_newest = whole.explicit or not self._lines.get(exchange.conversation)
+        said = exchange.lineage, exchange.answer, exchange.row.at, unlogged
+        if (is_newest or not await self._remember.log(*said)) and not await self._remember.learn(*said):
             return None
         if exchange.answer:
             await self._runs.note(whole)

@@ -11,24 +11,23 @@ from collections.abc import Callable, Sequence
 
 from embedders import Embedder
 from memory_core.chunking import chunks
-from memory_core.codec import Record, decode_state, encode_record, encode_state
+from memory_core.codec import decode_state, encode_state
 from memory_core.cues import without_stamp
 from memory_core.ellipsis import CONTEXT_TURNS, Said
 from memory_core.facts import Facts, folded, standing
 from memory_core.focus import sought
 from memory_core.fold import Fold
-from memory_core.index import quantise
 from memory_core.phases import phase
 from memory_core.recall import rank
 from memory_core.state import Capacities
 from memory_core.stores import Entry, Snapshot, Store
-from memory_core.transcript import Turn
 from memory_core.update import reported
 from proxy.catch_up import BLOCK_TURNS, CatchUp
 from proxy.embed import embed_question, embed_texts
 from proxy.hot import Hot, HotCache
 from proxy.leaning import Leaning
 from proxy.lineage import Lineage, as_sent, attached, continued, extended
+from proxy.log_entries import Origin, cut_in, cuts_of, entries
 from proxy.log_reader import LogReader, own_turns
 from proxy.message import Message
 from proxy.pace import Pace, piece
@@ -164,7 +163,7 @@ class Remember:
         return frozenset(turn.digest for turn in new)
 
     async def learn(
-        self, lineage: Lineage, answer: Sequence[Message], at: float, *, unlogged: frozenset[bytes] = frozenset()
+        self, lineage: Lineage, answer: Sequence[Message], at: float, unlogged: frozenset[bytes] = frozenset()
     ) -> bool:
         """Append what is new of a transcript and its answer to the log; `at` in unix seconds.
 
@@ -184,6 +183,23 @@ class Remember:
         finally:
             hot.lock.release()
 
+    async def log(self, lineage: Lineage, answer: Sequence[Message], at: float, unlogged: frozenset[bytes]) -> bool:
+        """Append the last turns of a transcript, all that is `unlogged`, and fold nothing: of a prompt that is sent
+        with twenty questions only the newest may go on. False, and nothing done, where the log may lack more."""
+        whole = extended(lineage, *answer)
+        first = whole.length - len(unlogged)
+        turns = own_turns(whole, max(first, len(whole.stored)))
+        hot = self._hot.peek(lineage.conversation)
+        logged = min(hot.stored, hot.fold.shared(whole.digests)) if hot is not None else 0
+        if not unlogged or logged < first or {turn.digest for turn in turns} != unlogged:
+            return False
+        cuts = await cuts_of(turns, self._embedder)
+        async with piece(self._pace):
+            parent = whole.digests[first - 1] if first else whole.root
+            new = entries(turns, cuts, parent, first, Origin(self._embedder.name, at, lineage.length))
+        await self._store.append(lineage.conversation, new)
+        return True
+
     async def _learn_step(
         self, hot: Hot, lineage: Lineage, answer: Sequence[Message], at: float, unlogged: frozenset[bytes]
     ) -> bool:
@@ -200,7 +216,7 @@ class Remember:
             turns = min(whole.length, reached + LEARNED_TURNS_MAX)
             if turns == 0:
                 return whole.length == 0
-            await self._ready(hot, whole, turns, answered=len(answer), pace=self._pace_of(whole), unlogged=unlogged)
+            await self._ready(hot, whole, turns, len(answer), unlogged)
             if await self._write(hot, whole, turns, at, answered=len(answer)):
                 return turns == whole.length
         return False  # others wrote each time: its turn comes again
@@ -216,21 +232,20 @@ class Remember:
         hot.cut(hot.fold.shared(lineage.digests))
         first = min(hot.stored, until)
         turns = own_turns(lineage, first)[: until - first]
-        parents = [hot.fold.digests[first - 1] if first else lineage.root, *(turn.digest for turn in turns)]
+        parent = hot.fold.digests[first - 1] if first else lineage.root
+        origin = Origin(self._embedder.name, at, lineage.length - answered)
         async with piece(self._pace_of(lineage)):
-            entries = [
-                Entry(turn.digest, parent, seq, self._payload(hot, seq, turn, at, seq > lineage.length - answered))
-                for seq, (turn, parent) in enumerate(zip(turns, parents, strict=False), start=first + 1)
-            ]
+            cuts = [cut_in(hot.fold.index, seq) for seq in range(first + 1, first + 1 + len(turns))]
+            new = entries(turns, cuts, parent, first, origin)
             state = encode_state(hot.fold.state_at(until), self._embedder.name)
-        return await self._save(hot, lineage, until, state, entries)
+        return await self._save(hot, lineage, until, state, new)
 
-    async def _save(self, hot: Hot, lineage: Lineage, turns: int, state: bytes, entries: Sequence[Entry]) -> bool:
+    async def _save(self, hot: Hot, lineage: Lineage, turns: int, state: bytes, new: Sequence[Entry]) -> bool:
         """Append and move the head. Where the transcript is the client's, the last writer wins: the head is only a
         cache there."""
         for tried in range(_SAVE_TRIES):
             snapshot = Snapshot(hot.version + 1, hot.fold.digests[turns - 1], turns, state)
-            is_saved = await self._store.save(lineage.conversation, snapshot, () if tried else entries)
+            is_saved = await self._store.save(lineage.conversation, snapshot, () if tried else new)
             hot.stored = max(hot.stored, turns)
             if is_saved:
                 hot.version += 1
@@ -251,14 +266,7 @@ class Remember:
         return snapshot.version
 
     async def _ready(
-        self,
-        hot: Hot,
-        lineage: Lineage,
-        turns: int,
-        *,
-        answered: int = 0,
-        pace: Pace | None = None,
-        unlogged: frozenset[bytes] = frozenset(),
+        self, hot: Hot, lineage: Lineage, turns: int, answered: int = 0, unlogged: frozenset[bytes] | None = None
     ) -> None:
         """Make `hot` hold at least the first `turns` turns of the lineage, and nothing else before them.
 
@@ -266,7 +274,8 @@ class Remember:
         turns were learned before and some were not: a prompt that is sampled ten times does not go on. One that comes
         with a long history has gone on elsewhere.
         """
-        await self._catch_up.with_lineage(hot, lineage, turns, pace, unlogged)
+        pace = None if unlogged is None else self._pace_of(lineage)  # who learns can wait
+        await self._catch_up.with_lineage(hot, lineage, turns, pace, unlogged or frozenset())
         sent = lineage.length - answered
         goes_on = 0 < hot.stored < sent or sent > LONG_TURNS
         self._hot.account(lineage.conversation, hot, goes_on=goes_on)
@@ -287,10 +296,3 @@ class Remember:
             facts = await asyncio.to_thread(folded, facts, until, said)
         hot.facts.keep(facts)
         return facts
-
-    def _payload(self, hot: Hot, seq: int, turn: Turn, at: float, answered: bool) -> bytes:
-        index = hot.fold.index
-        rows = index.vectors(index.memories(seq))[index.memories(seq - 1) :]
-        source = "upstream" if answered else "client"
-        said, name, packed = (turn.role, turn.text, turn.message), self._embedder.name, quantise(rows).tobytes()
-        return encode_record(Record(*said, name, index.dimension, packed, at, {"source": source}, index.ends(seq)))
