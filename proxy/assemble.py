@@ -68,13 +68,14 @@ class Quote(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A fenced text, "" if nothing fitted, and the quotes in it."""
+    """A fenced text, "" if nothing fitted, the quotes in it, and its tokens."""
 
     text: str
     quotes: tuple[Quote, ...]
+    tokens: int
 
 
-NOTHING = Rendered("", ())
+NOTHING = Rendered("", (), 0)
 
 
 def fenced(line: str) -> str:
@@ -137,13 +138,12 @@ def render_recall(
             continue
         chosen.append(fitting)
         left -= tokens
-    while chosen:
-        quoted = sorted(chosen, key=lambda quote: (quote.turn, quote.chunk))
-        text = "\n".join([_RECALL_OPENING, *map(_line, _runs(quoted)), _CLOSING])
-        if count(text) <= tokens_max:
-            return Rendered(text, tuple(quoted))
-        chosen.pop()
-    return NOTHING
+    if not chosen:
+        return NOTHING
+    chosen.sort(key=lambda quote: (quote.turn, quote.chunk))
+    lines = [f"{line}\n" for line in (_RECALL_OPENING, *map(_line, _runs(chosen)))]
+    # Tokenisers cut before a line that begins with a bracket: lines together take what each takes, which is known.
+    return Rendered("".join([*lines, _CLOSING]), tuple(chosen), sum(map(count, (*lines, _CLOSING))))
 
 
 def _shortened(quote: Quote, tokens: int, count: Callable[[str], int], sought: Mapping[str, float]) -> Quote | None:

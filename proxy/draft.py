@@ -183,18 +183,17 @@ class Drafter:
     async def _assembled(self, case: Case, layout: Layout, epoch: Epoch, found: Recollection) -> Draft:
         left = min(case.budget.context_tokens - epoch.block_tokens, case.budget.recall_tokens_max)
         recall = assemble.render_recall(found.quotes(left), left, lambda text: self._count(case, text), found.sought)
-        recalled = self._count(case, recall.text)
         measured = case.measured
         outline = msgspec.structs.replace(
             case.full,
             head=(*measured.head, Part(digest_of(epoch.block.encode()), epoch.block_tokens)),
             first=layout.cut,
-            recall=Part(digest_of(recall.text.encode("utf-8", "surrogatepass")), recalled),
+            recall=Part(digest_of(recall.text.encode("utf-8", "surrogatepass")), recall.tokens),
         )
         return Draft(
             await self._body(case, layout, epoch.block, recall.text),
             outline,
-            measured.between(layout.cut, measured.length) + measured.other + epoch.block_tokens + recalled,
+            measured.between(layout.cut, measured.length) + measured.other + epoch.block_tokens + recall.tokens,
             epoch,
             layout.why,
             found.report.phase,

@@ -24,6 +24,7 @@ SECTIONS = st.lists(
 def test_recall_keeps_its_budget_in_tokens(quotes, tokens_max):
     rendered = render_recall(quotes, tokens_max, count)
     assert rendered == NOTHING or count(rendered.text) <= tokens_max
+    assert rendered.tokens == count(rendered.text)
     for quote in rendered.quotes:
         assert fenced(quote.text.strip()) in rendered.text or any(
             each.turn == quote.turn and each is not quote for each in rendered.quotes
