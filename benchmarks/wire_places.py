@@ -38,6 +38,13 @@ class Place:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     @property
+    def threads_s(self) -> dict[str, float]:
+        """Processor seconds of each of its threads but the first, by their numbers."""
+        folders = Path(f"/proc/{self._process.pid}/task").iterdir()
+        others = [folder for folder in folders if folder.name != str(self._process.pid)]
+        return {folder.name: int((folder / "schedstat").read_text().split()[0]) / 1e9 for folder in others}
+
+    @property
     def rss_mb(self) -> float:
         """Memory that it holds, in MB."""
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()

@@ -42,3 +42,4 @@ async def test_each_case_is_answered_directly_and_through_the_proxy():
         assert 0 < first < 5
         assert 0.005 < gap < 1
         assert proxy.cpu_s > 0
+        assert 0 < max(proxy.threads_s.values()) < proxy.cpu_s + 1
