@@ -231,7 +231,7 @@ class Settings(Loaded):
         2048,
         ge=512,
         le=262_144,
-        description="Most tokens in one run of the model. Larger batches make single texts wait longer.",
+        description="Most tokens in one call of an embeddings server. Larger batches make single texts wait longer.",
     )
     embed_queue_tokens: int = Field(
         262_144,

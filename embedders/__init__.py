@@ -57,21 +57,27 @@ async def open_embedder(
     model: str | None = None,
     key: str | None = None,
 ) -> Embedder:
-    """Open what `url_or_path` names, behind a batching queue and a cache, and self-test it.
+    """Open what `url_or_path` names, behind a bounded queue and a cache, and self-test it.
 
     `builtin`, a local ONNX folder (`threads` work on a text), or `http(s)://host/v1` with the server's
     `model`, an optional `key`, and `timeout_s` for each call. Raises EmbedderError with what to do; it never
     falls back to another model, since vectors of two models must not meet in one store.
     """
     # Imported here: neither onnxruntime nor httpx is needed by who only wants the protocol.
-    from embedders.batching import BatchingEmbedder
     from embedders.cache import CachingEmbedder
     from embedders.selftest import self_test
 
     async with AsyncExitStack() as undo:
-        opened = await _open_model(url_or_path, threads=threads, timeout_s=timeout_s, model=model, key=key)
-        batched = BatchingEmbedder(opened, batch_tokens_max, queue_tokens_max)
-        embedder = CachingEmbedder(batched, cache_bytes_max)
+        opened = await _open_model(
+            url_or_path,
+            threads=threads,
+            batch_tokens_max=batch_tokens_max,
+            queue_tokens_max=queue_tokens_max,
+            timeout_s=timeout_s,
+            model=model,
+            key=key,
+        )
+        embedder = CachingEmbedder(opened, cache_bytes_max)
         undo.push_async_callback(embedder.aclose)
         await self_test(embedder)
         undo.pop_all()
@@ -79,15 +85,25 @@ async def open_embedder(
 
 
 async def _open_model(
-    url_or_path: str, *, threads: int, timeout_s: float, model: str | None, key: str | None
+    url_or_path: str,
+    *,
+    threads: int,
+    batch_tokens_max: int,
+    queue_tokens_max: int,
+    timeout_s: float,
+    model: str | None,
+    key: str | None,
 ) -> Embedder:
+    """What it opens has a bounded queue."""
     if url_or_path.startswith(("http://", "https://")):
         if not model:
             raise EmbedderError("an embedder by URL needs the name of the model that the server shall use")
+        from embedders.batching import BatchingEmbedder
         from embedders.remote import RemoteEmbedder
 
-        return await RemoteEmbedder.open(url_or_path, model=model, timeout_s=timeout_s, key=key)
+        remote = await RemoteEmbedder.open(url_or_path, model=model, timeout_s=timeout_s, key=key)
+        return BatchingEmbedder(remote, batch_tokens_max, queue_tokens_max)
     from embedders.onnx import OnnxEmbedder
 
     folder = None if url_or_path == "builtin" else Path(url_or_path)
-    return await OnnxEmbedder.open(folder, threads=threads)
+    return await OnnxEmbedder.open(folder, threads=threads, queue_tokens_max=queue_tokens_max)

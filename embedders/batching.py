@@ -114,10 +114,7 @@ class _Lane:
         entries = [_Entry(text, estimate_tokens(text), loop.create_future()) for text in texts]
         tokens = sum(entry.tokens for entry in entries)
         if self._queue and self.queued_tokens + tokens > self._queue_tokens_max:
-            raise OverloadedError(
-                f"the embedder's queue is full ({self.queued_tokens} of {self._queue_tokens_max} tokens wait, "
-                f"{tokens} asked for): try later"
-            )
+            raise overloaded(self.queued_tokens, self._queue_tokens_max, tokens)
         self._queue.extend(entries)
         self.queued_tokens += tokens
         if self._worker is None or self._worker.done():
@@ -168,6 +165,13 @@ class _Lane:
     def _forget_gone(self) -> None:
         self._queue = deque(entry for entry in self._queue if not entry.row.done())
         self.queued_tokens = sum(entry.tokens for entry in self._queue)
+
+
+def overloaded(waiting: int, most: int, tokens: int) -> OverloadedError:
+    """For calls that find no room."""
+    return OverloadedError(
+        f"the embedder's queue is full ({waiting} of {most} tokens wait, {tokens} asked for): try later"
+    )
 
 
 def closed_error(name: str) -> EmbedderError:

@@ -2,7 +2,8 @@
 
 One text at a time, on purpose. Equal text must give equal bytes on every replica, whatever stood beside it in
 a batch; padding and dynamically quantised activations (one scale for the whole batch) would break that. It
-costs nothing on a CPU: batches of 8 took 8 times as long as one (measured). So `threads` work inside a text.
+costs nothing on a CPU: batches of 8 took 8 times as long as one (measured). So `threads` work inside a text, and
+batching.py, which is for servers, stays out of a question's way.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from embedders import LATER, EmbedderError, Vectors
+from embedders.batching import estimate_tokens, overloaded
 from embedders.folder import ModelFiles, Pooling, builtin_files, folder_files
 from embedders.int8_products import is_exact, multiplied_in_int8
 from embedders.onnx_graph import Graph
@@ -30,6 +32,8 @@ from embedders.word_table import looked_up_first
 _T = TypeVar("_T")
 
 _PROVIDERS = ["CPUExecutionProvider"]
+
+QUEUE_TOKENS_MAX = 262_144
 
 # What a BERT-like encoder may ask for, and where it stands in an encoding. There is no padding, so the mask
 # is all ones and mean pooling over it is a plain mean.
@@ -47,19 +51,26 @@ class OnnxEmbedder:
     vectors averaged by their token counts. What UTF-8 cannot hold (lone surrogates) is read as `?`.
     """
 
-    def __init__(self, model: "_Model", dimension: int, now: ThreadPoolExecutor, later: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, model: "_Model", dimension: int, now: ThreadPoolExecutor, later: ThreadPoolExecutor, tokens_max: int
+    ) -> None:
         self.name = model.files.name
         self.dimension = dimension
         self.files = model.files
         self._model = model
         self._now = now
         self._later = later
+        self._tokens_max = tokens_max
+        self._tokens = {now: 0, later: 0}
         self._closed = False
 
     @classmethod
-    async def open(cls, folder: Path | None = None, *, threads: int = 1) -> Self:
+    async def open(
+        cls, folder: Path | None = None, *, threads: int = 1, queue_tokens_max: int = QUEUE_TOKENS_MAX
+    ) -> Self:
         """Open the model in `folder` (None: the built-in one), `threads` (>= 1) working on each text.
 
+        Texts of `queue_tokens_max` estimated tokens may wait for each of the two threads, and a call that finds none.
         Raises EmbedderError if a file is missing, changed, or not an encoder that we can run.
         """
         with ExitStack() as undo:
@@ -71,17 +82,18 @@ class OnnxEmbedder:
             model = await loop.run_in_executor(executor, _load, folder, threads)
             vector, _ = await loop.run_in_executor(executor, model.begun, "")
             undo.pop_all()
-        return cls(model, len(vector), executor, later)
+        return cls(model, len(vector), executor, later, queue_tokens_max)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """float32 [len(texts), dimension], unit rows, in order; raises EmbedderError."""
+        """float32 [len(texts), dimension], unit rows, in order; raises OverloadedError, EmbedderError."""
         rows = np.zeros((len(texts), self.dimension), np.float32)
-        for index, text in enumerate(texts):
-            rows[index], others = await self._in_thread(self._model.begun, text)
-            # A hop per window: a caller who has gone, or another call, waits for one window and no more.
-            for window in others:
-                rows[index] += await self._in_thread(self._model.weighted, window)
-            rows[index] = _unit(rows[index])
+        with self._queued(texts) as executor:
+            for index, text in enumerate(texts):
+                rows[index], others = await self._in_thread(executor, self._model.begun, text)
+                # A hop per window: a caller who has gone, or another call, waits for one window and no more.
+                for window in others:
+                    rows[index] += await self._in_thread(executor, self._model.weighted, window)
+                rows[index] = _unit(rows[index])
         return rows
 
     async def aclose(self) -> None:
@@ -90,10 +102,22 @@ class OnnxEmbedder:
         await asyncio.to_thread(self._now.shutdown)
         await asyncio.to_thread(self._later.shutdown)
 
-    async def _in_thread(self, work: Callable[[Any], _T], argument: object) -> _T:
+    @contextmanager
+    def _queued(self, texts: Sequence[str]) -> Iterator[ThreadPoolExecutor]:
+        """The thread for these texts, if they may wait for it."""
+        executor = self._later if LATER.get() else self._now
+        waiting, tokens = self._tokens[executor], sum(map(estimate_tokens, texts))
+        if waiting and waiting + tokens > self._tokens_max:
+            raise overloaded(waiting, self._tokens_max, tokens)
+        self._tokens[executor] += tokens
+        try:
+            yield executor
+        finally:
+            self._tokens[executor] -= tokens
+
+    async def _in_thread(self, executor: ThreadPoolExecutor, work: Callable[[Any], _T], argument: object) -> _T:
         if self._closed:
             raise EmbedderError(f"the embedder {self.name} was closed")
-        executor = self._later if LATER.get() else self._now
         return await asyncio.get_running_loop().run_in_executor(executor, work, argument)
 
 

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from tokenizers import Tokenizer
 
-from embedders import EmbedderError
+from embedders import LATER, EmbedderError, OverloadedError
 from embedders.folder import builtin_files
 from embedders.int8_products import is_exact
 from embedders.onnx import OnnxEmbedder, kept_int8
@@ -179,3 +179,19 @@ async def test_weights_without_direction(tmp_path: Path) -> None:
     folder = write_tiny_encoder(tmp_path / "tiny", seed=0, scale=0.0)
     with pytest.raises(EmbedderError, match="without direction"):
         await embedded(["the cat"], folder)
+
+
+async def test_its_queue_is_bounded_but_for_the_first() -> None:
+    embedder = await OnnxEmbedder.open(queue_tokens_max=100)
+    first = asyncio.create_task(embedder.embed(["word " * 500]))
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadedError, match="queue is full"):
+        await embedder.embed(["one more"])
+    later = LATER.set(True)
+    try:
+        assert (await embedder.embed(["in the other thread"])).shape == (1, embedder.dimension)
+    finally:
+        LATER.reset(later)
+    assert (await first).shape == (1, embedder.dimension)
+    assert (await embedder.embed(["one more"])).shape == (1, embedder.dimension)
+    await embedder.aclose()
