@@ -25,6 +25,8 @@ class Backlog(Generic[T]):
         self._weight = 0
         self._lingers = lingers
         self._hurry = asyncio.Event()
+        self.undone = 0
+        """Those that wait, and those that were taken and are not done."""
 
     def __len__(self) -> int:
         return self._queue.qsize()
@@ -35,6 +37,7 @@ class Backlog(Generic[T]):
             raise asyncio.QueueFull
         self._queue.put_nowait((item, weight))
         self._weight += weight
+        self.undone += 1
         if urgent:
             self._hurry.set()
 
@@ -63,6 +66,7 @@ class Backlog(Generic[T]):
 
     def done(self, count: int) -> None:
         """So many that were taken need no more work."""
+        self.undone -= count
         for _ in range(count):
             self._queue.task_done()
 

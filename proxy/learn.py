@@ -51,9 +51,10 @@ class Learner:
         self._store = store
         self._metrics = metrics
         self._queue: Backlog[Waiting] = Backlog(queue_max, weight_max=WAITING_TOKENS_MAX, lingers=False)
-        metrics.learner_queue.set_function(lambda: len(self._queue))
         self._newest: dict[str, Waiting] = {}
         self._rows: Backlog[Unwritten] = Backlog(ROWS_MAX)
+        metrics.learner_queue.set_function(lambda: self._unlearned)
+        metrics.ledger_queue.set_function(lambda: self._rows.undone)
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._lines: dict[str, deque[Waiting]] = {}
         self._under_way = 0
@@ -183,13 +184,11 @@ class Learner:
     async def _one_after_the_other(self, conversation: str) -> None:
         """The exchanges of one conversation; one wait for a spell is enough for all."""
         line = self._lines[conversation]
-        had_turn = False
         try:
             while line:
-                waiting = line.popleft()
-                waiting.had_turn = waiting.had_turn or had_turn
-                await self._learn_one(waiting)
-                had_turn = True
+                await self._learn_one(line.popleft())
+                for waiting in line:
+                    waiting.had_turn = True
         finally:
             del self._lines[conversation]
 

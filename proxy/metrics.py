@@ -50,6 +50,7 @@ class Metrics:
         self.learned = self._counts("isocost_learned", "Exchanges by what became of them", "outcome")
         self.late_acks = self._counts("isocost_late_acknowledgements", "Thin turns answered before they were stored")
         self.learner_queue = Gauge("isocost_learner_queue", "Exchanges waiting to be learned", registry=registry)
+        self.ledger_queue = Gauge("isocost_ledger_queue", "Ledger rows waiting to be written", registry=registry)
 
     def stage(self, name: str) -> "Stage":
         """Time a stage of a request: `with metrics.stage("parse"): ...`."""

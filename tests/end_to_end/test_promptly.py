@@ -117,7 +117,7 @@ async def test_a_coded_request_is_passed_on_unread(path: str):
 @pytest.mark.parametrize("exchanges", [0, 20])
 async def test_what_passes_through_does_not_wait_for_a_store_that_hangs(exchanges: int):
     store = SlowStore(
-        await open_store("memory://"), delay_s=30, slow=("known", "read", "load", "note", "path", "append")
+        await open_store("memory://"), delay_s=30, slow=("known", "read", "load", "note", "path", "append", "save")
     )
     given = Given(embedder=HashedWordsEmbedder(), store=store)
     headers = {"x-isocost-mode": "passthrough"}

@@ -56,7 +56,7 @@ async def test_readiness_follows_the_store():
 
 
 @pytest.mark.parametrize("headers", [COMPACT, THIN], ids=["resending", "thin"])
-@pytest.mark.parametrize("slow", [("read", "load", "append"), ("note",), ("rows",)], ids=" ".join)
+@pytest.mark.parametrize("slow", [("read", "load", "append", "save"), ("note",), ("rows",)], ids=" ".join)
 async def test_a_store_that_is_too_slow(slow: tuple[str, ...], headers: dict[str, str]):
     limits = {"memory_timeout_s": 0.1, "compact_timeout_s": 0.1, "ack_timeout_s": 0.1}
     async with with_store(lambda inner: SlowStore(inner, 30, slow), **limits) as (pair, _):

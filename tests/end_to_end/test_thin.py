@@ -109,7 +109,7 @@ async def test_a_client_that_resends_and_one_that_does_not_are_sent_alike_turn_b
 @pytest.mark.parametrize("cut", [len(upstreams.ODD_SSE), len(upstreams.ODD_SSE) - 5], ids=["whole", "cut in [DO|NE]"])
 async def test_a_streamed_answer_is_stored_before_its_last_event(cut: int):
     """Clients read up to [DONE] and no further; then their next request must find it, however it was cut."""
-    store = SlowStore(await open_store("memory://"), 0.2, ("append",))
+    store = SlowStore(await open_store("memory://"), 0.2, ("save",))
     given = Given(embedder=HashedWordsEmbedder(), store=store)
     async with proxied(upstreams.odd_sse(cut, pause_s=0.05), given=given) as pair:
         for turn in range(1, 4):
@@ -198,7 +198,7 @@ async def test_the_window_that_a_client_keeps_itself_is_not_stored_twice():
 @pytest.mark.parametrize("stream", [False, True])
 async def test_the_answer_waits_for_the_store_only_so_long(stream: bool):
     """Past the bound it ends all the same, and the risk that was taken is counted."""
-    store = SlowStore(await open_store("memory://"), 30, ("append",))
+    store = SlowStore(await open_store("memory://"), 30, ("save",))
     given = Given(embedder=HashedWordsEmbedder(), store=store)
     async with proxied(demo_model(), given=given, ack_timeout_s=0.3, drain_timeout_s=0) as pair:
         began = time.monotonic()
@@ -215,7 +215,7 @@ async def test_the_answer_waits_for_the_store_only_so_long(stream: bool):
 
 
 async def test_the_answer_waits_until_the_store_has_it():
-    store = SlowStore(await open_store("memory://"), 0.3, ("append",))
+    store = SlowStore(await open_store("memory://"), 0.3, ("save",))
     async with proxied(upstreams.answers(), given=Given(embedder=HashedWordsEmbedder(), store=store)) as pair:
         for _ in range(2):
             await pair.chat(HELLO, headers=THIN)

@@ -60,10 +60,11 @@ class Proxied:
         return sum(float(value) for found, value in samples if all(label in found for label in wanted))
 
     async def until_learned(self, count: int, *, outcome: str = "learned") -> None:
-        """Wait until so many exchanges have this outcome."""
+        """Wait until so many exchanges have this outcome, and all ledger rows are written."""
 
         async def enough() -> bool:
-            return await self.metric("isocost_learned_total", outcome=outcome) >= count
+            learned = await self.metric("isocost_learned_total", outcome=outcome) >= count
+            return learned and not await self.metric("isocost_ledger_queue")
 
         await eventually(enough)
 
