@@ -40,17 +40,13 @@ def multiplied_in_int8(graph: Graph) -> Change:
     for place, product in graph.nodes.items():
         if product.op != "MatMul":
             continue
-        scaling = graph.maker(product.inputs[1], "Mul")
-        cast = None if scaling is None else graph.maker(graph.nodes[scaling].inputs[0], "Cast")
-        if scaling is None or cast is None:
-            continue
-        weights = graph.tensors.get(graph.nodes[cast].inputs[0])
-        scales = graph.tensors.get(graph.nodes[scaling].inputs[1])
-        if weights and scales and _fits(weights, scales):
-            blocks = _blocks(weights, scales)
-            instead |= {cast: [], scaling: [], place: [_product(product, weights.shape, blocks)]}
+        packed = graph.packed(product.inputs[1])
+        if packed and _fits(packed.numbers, packed.scales):
+            blocks = _blocks(packed.numbers, packed.scales)
+            instead |= {packed.cast: [], packed.scaling: [], place: [_product(product, packed.numbers.shape, blocks)]}
             tensors += blocks
-            without |= {tensor.name for tensor in (weights, scales) if graph.is_needed_once(tensor.name)}
+            constants = (packed.numbers.name, packed.scales.name)
+            without |= {name for name in constants if graph.is_needed_once(name)}
     return Change(instead, tensors, frozenset(without))
 
 

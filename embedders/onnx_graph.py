@@ -48,6 +48,16 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """`Mul(Cast(numbers), scales)`, two constants, and the places of both nodes, which nothing else needs."""
+
+    numbers: Tensor
+    scales: Tensor
+    cast: int
+    scaling: int
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Other nodes for those at some places, constants that they need, and those that nobody needs any more."""
 
@@ -78,6 +88,16 @@ class Graph:
         self.tensors = {tensor.name: tensor for tensor in constants}
         self._used = Counter(name for node in self.nodes.values() for name in node.inputs)
         self._used.update(_text(field.content, _VALUE_NAME) for field in self._fields if field.number == _OUTPUT_INFO)
+
+    def packed(self, name: str) -> Packed | None:
+        """What `name` is made of, if one node needs it and it is packed so."""
+        scaling = self.maker(name, "Mul")
+        cast = None if scaling is None else self.maker(self.nodes[scaling].inputs[0], "Cast")
+        if scaling is None or cast is None:
+            return None
+        numbers = self.tensors.get(self.nodes[cast].inputs[0])
+        scales = self.tensors.get(self.nodes[scaling].inputs[1])
+        return Packed(numbers, scales, cast, scaling) if numbers and scales else None
 
     def maker(self, name: str, op: str) -> int | None:
         """The place of the node that makes `name`, if it is an `op` and only one other node has its output."""

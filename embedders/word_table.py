@@ -14,15 +14,10 @@ def looked_up_first(graph: Graph) -> Change:
     for place, gather in graph.nodes.items():
         if gather.op != "Gather" or whole_number(gather.attributes, "axis", 0):
             continue
-        scaling = graph.maker(gather.inputs[0], "Mul")
-        cast = None if scaling is None else graph.maker(graph.nodes[scaling].inputs[0], "Cast")
-        if scaling is None or cast is None:
-            continue
-        table = graph.tensors.get(graph.nodes[cast].inputs[0])
-        scales = graph.tensors.get(graph.nodes[scaling].inputs[1])
-        if table and scales and len(table.shape) == 2 and scales.shape == (table.shape[0], 1):
-            rows = _looked_up(gather, graph.nodes[cast], table.name, scales.name)
-            instead |= {cast: [], scaling: [], place: rows}
+        packed = graph.packed(gather.inputs[0])
+        if packed and len(packed.numbers.shape) == 2 and packed.scales.shape == (packed.numbers.shape[0], 1):
+            rows = _looked_up(gather, graph.nodes[packed.cast], packed.numbers.name, packed.scales.name)
+            instead |= {packed.cast: [], packed.scaling: [], place: rows}
     return Change(instead)
 
 
