@@ -19,7 +19,7 @@ from types import ModuleType
 from benchmarks.embedding import embed_all
 from benchmarks.locomo import Dialogue, Question, read_locomo
 from benchmarks.serving import DATA
-from memory_core import lexical, recall
+from memory_core import ellipsis, lexical, recall
 from memory_core.index import Floats, MemoryIndex, quantise
 from memory_core.recall import Weights
 from memory_core.state import MemoryState
@@ -81,6 +81,12 @@ def asked(dialogue: Dialogue) -> list[str]:
     return [question.text for question in dialogue.questions]
 
 
+def _forget() -> None:
+    """What was read with other constants."""
+    for read in (lexical._split_short, lexical.query_words, lexical.query_terms, ellipsis._lendable, ellipsis.names):
+        read.cache_clear()
+
+
 @contextmanager
 def changed(module: ModuleType, **values: object) -> Iterator[None]:
     """The module with other constants or parts for a while: an ablation may do that, and nothing else."""
@@ -88,12 +94,12 @@ def changed(module: ModuleType, **values: object) -> Iterator[None]:
     try:
         for name, value in values.items():
             setattr(module, name, value)
-        lexical._split_short.cache_clear()
+        _forget()
         yield
     finally:
         for name, value in before.items():
             setattr(module, name, value)
-        lexical._split_short.cache_clear()
+        _forget()
 
 
 class Table:

@@ -6,8 +6,9 @@ with the commonest words of German, French and Spanish; a text in another langua
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
-from memory_core.lexical import words
+from memory_core.lexical import query_words, words
 
 _STAMP = re.compile(r"\s*\[(?=[^\[\]\n]*\d)[^\[\]\n]{4,60}\]\s*|\s*\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d[^\s\]]{0,20}\s+")
 """A date that a client put in front of a message: "[1:56 pm on 8 May, 2023]", "2023-05-08 13:56"."""
@@ -87,12 +88,13 @@ def named(query: str, names: Collection[str]) -> list[str]:
     """Which of these folded names stand in the query, in their order."""
     if not names:
         return []
-    said = f" {' '.join(words(query))} "
+    said = f" {' '.join(query_words(query))} "
     return [name for name in names if f" {name} " in said]
 
 
+@lru_cache(maxsize=2)
 def meant(query: str) -> str:
     """Whose words a query that names nobody is about: "assistant" (what you told me), "user" (my …) or ""."""
     if _ANSWERED.search(query):
         return "assistant"
-    return "user" if _FIRST_PERSON.intersection(words(query)) else ""
+    return "user" if not _FIRST_PERSON.isdisjoint(query_words(query)) else ""

@@ -8,15 +8,15 @@ commonest words of German, French and Spanish; in another language nearness alon
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from memory_core.cues import without_stamp
-from memory_core.index import Floats
-from memory_core.lexical import STOP_WORDS, query_terms, words
+from memory_core.index import Floats, norm
+from memory_core.lexical import STOP_WORDS, query_terms, query_words, words
 
 CONTEXT_TURNS = 4
 TURN_DECAY = 0.8
@@ -94,10 +94,11 @@ def points(question: str) -> bool:
     return first is not None and not _antecedent(asked[: first.start()])
 
 
+@lru_cache(maxsize=2)
 def names(question: str) -> bool:
     """Whether it names its subject: by a name inside the sentence, or as the speaker's own."""
     asked = question[:_QUESTION_CHARS]
-    return _has_name(asked) or not _OWNERS.isdisjoint(words(asked))
+    return _has_name(asked) or not _OWNERS.isdisjoint(query_words(asked))
 
 
 def borrowed(question: str, vector: Floats, context: Sequence[Said], state: Floats, *, is_known: bool = False) -> Loan:
@@ -109,19 +110,22 @@ def borrowed(question: str, vector: Floats, context: Sequence[Said], state: Floa
     asked = without_stamp(question)
     is_pointing = points(asked)
     if not is_pointing and (is_known or names(asked)):
-        return Loan(np.zeros_like(vector), {})
+        return Loan(np.zeros(len(vector), np.float32), {})
     if not context:
         return Loan(np.float32(STATE_PULL * is_pointing) * state, {})
     turns = context[: -CONTEXT_TURNS - 1 : -1]
     shares = _shares(vector, [turn.vector for turn in turns])
     direction = _weighted(shares, [turn.vector for turn in turns])
-    strength = 1.0 if is_pointing else _near(vector, direction)
+    strength = 1.0 if is_pointing else _near(vector, norm(vector), direction)
+    if not strength:
+        return Loan(np.zeros(len(vector), np.float32), {})
     strength = round(strength * min(1.0, SHORT_TERMS / max(1, len(query_terms(asked)))), 6)
     lent: dict[str, float] = {}
     for share, turn in zip(shares, turns, strict=True):
         worth = strength * share
         for term in _lendable(without_stamp(turn.text)[:TURN_CHARS]):
-            lent[term] = max(lent.get(term, 0.0), worth)
+            if lent.setdefault(term, worth) < worth:
+                lent[term] = worth
     return Loan(np.float32(strength) * direction, {term: share for term, share in lent.items() if share > 0})
 
 
@@ -134,29 +138,31 @@ def _lendable(beginning: str) -> tuple[str, ...]:
 def _shares(vector: Floats, turns: Sequence[Floats]) -> list[float]:
     """What each turn lends, newest first: less the further back, nothing if it is on another topic than the newest."""
     topic = vector + turns[0]
-    nearness = (1.0, *(_near(topic, turn) for turn in turns[1:]))
-    return [TURN_DECAY**back * near for back, near in enumerate(nearness)]
+    length = norm(topic)
+    return [1.0, *[TURN_DECAY**back * _near(topic, length, turn) for back, turn in enumerate(turns[1:], start=1)]]
 
 
-def _near(left: Floats, right: Floats) -> float:
-    """0..1: where the cosine lies between the two of NEAR_COSINES."""
-    norms = max(float(np.sqrt(left.dot(left)) * np.sqrt(right.dot(right))), 1e-12)
+def _near(left: Floats, length: float, right: Floats) -> float:
+    """0..1: where the cosine lies between the two of NEAR_COSINES; `length` is that of `left`."""
+    norms = max(float(np.float32(length) * np.float32(norm(right))), 1e-12)
     low, high = NEAR_COSINES
-    return round(min(1.0, max(0.0, (float(left.dot(right)) / norms - low) / (high - low))), 6)
+    near = (float(left.dot(right)) / norms - low) / (high - low)
+    return round(min(1.0, near), 6) if near > 0.0 else 0.0
 
 
-def _weighted(shares: Iterable[float], turns: Iterable[Floats]) -> Floats:
-    lent = [np.float32(share) * turn for share, turn in zip(shares, turns, strict=True)]
-    return sum(lent[1:], lent[0])
+def _weighted(shares: Sequence[float], turns: Sequence[Floats]) -> Floats:
+    """The sum of the turns by their shares, of which the first is 1."""
+    total = turns[0]
+    for share, turn in zip(shares[1:], turns[1:], strict=True):
+        if share:
+            total = total + np.float32(share) * turn
+    return total
 
 
 def _has_name(text: str) -> bool:
     """A capitalised word that does not begin the text: "What has Melanie painted?"."""
-    return any(
-        found.group()[0].isupper() and found.group().casefold() not in STOP_WORDS
-        for place, found in enumerate(_WORD.finditer(text))
-        if place
-    )
+    capitalised = [word.casefold() for word in _WORD.findall(text)[1:] if word[0].isupper()]
+    return not STOP_WORDS.issuperset(capitalised)
 
 
 def _antecedent(before: str) -> bool:

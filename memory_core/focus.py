@@ -21,7 +21,9 @@ def sought(index: MemoryIndex, count: int, query: str) -> dict[str, float]:
     asked = cues.without_stamp(query)
     if cues.meant(asked) == "assistant":
         return {}
-    return {term: _idf(count, index.holding(term, count)) for term in query_terms(asked)}
+    wanted = query_terms(asked)
+    held = index.held(wanted, count)
+    return {term: _idf(count, held.get(term, 0)) for term in wanted}
 
 
 def focused(text: str, weights: Mapping[str, float], chars_max: int) -> tuple[int, int]:

@@ -9,8 +9,8 @@ import math
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,18 @@ from memory_core.dates import stamp_day
 from memory_core.lexical import terms
 
 Floats = NDArray[np.float32]
-Counts = NDArray[np.int64]
+Counts = NDArray[np.int32]
 Bytes8 = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 DayNumbers = NDArray[np.int32]
 
 _T = TypeVar("_T", bound=np.generic)
+_Derived = TypeVar("_Derived")
 
-_INPUT, _ASKS, _WHEN = 1, 2, 4
+_Wanted = tuple[int, object, tuple[object, ...]]
+_NONE_YET: tuple[_Wanted, None] = (0, None, ()), None
+
+INPUT, ASKS, WHEN = 1, 2, 4
 
 _ROWS_MIN = 2
 """Room at the beginning, an exchange's; half of it is added whenever a conversation outgrows it, and most never do."""
@@ -35,9 +39,9 @@ _ROWS_MIN = 2
 _MEMORY_BITS, _FREQUENCY = 32, 2**32 - 1
 """An entry of the postings is one integer, memory above frequency: in order, and half the size of two arrays a term."""
 
-_EMPTY_BYTES, _ROW_BYTES, _MEMORY_BYTES, _ENTRY_BYTES, _TERM_BYTES = 1_400, 21, 100, 17, 130
-"""What an index, a row beside its vector, a memory, an entry and a term of the postings cost in CPython: the estimate
-in `nbytes`, by tracemalloc."""
+_EMPTY_BYTES, _ROW_BYTES, _MEMORY_BYTES, _ENTRY_BYTES, _TERM_BYTES = 1_650, 49, 60, 17, 130
+"""What an index, a row beside its vector (20 of its bytes for what is derived), a memory, an entry and a term of the
+postings cost in CPython: the estimate in `nbytes`, by tracemalloc."""
 
 
 def quantise(vectors: Floats) -> Bytes8:
@@ -75,12 +79,14 @@ class MemoryIndex:
         self._cues = np.zeros(_ROWS_MIN, np.uint8)
         self._speaker_ids = np.zeros(_ROWS_MIN, np.int32)
         self._days = np.zeros(_ROWS_MIN, np.int32)
+        self._turns = np.zeros(_ROWS_MIN, np.int32)
+        self._chunks = np.zeros(_ROWS_MIN, np.int32)
         self._speakers: dict[str, int] = {}
         self._starts: list[int] = [0]
-        self._turn_of: list[int] = []
         self._terms_of: list[tuple[str, ...]] = []
         self._postings: dict[str, array[int]] = {}
         self._entries = 0
+        self._derived: tuple[_Wanted, Any] = _NONE_YET
 
     @property
     def turns(self) -> int:
@@ -100,14 +106,27 @@ class MemoryIndex:
 
     def place(self, memory: int) -> tuple[int, int]:
         """(turn, chunk within the turn) of a memory."""
-        turn = self._turn_of[memory]
-        return turn, memory - self._starts[turn - 1]
+        return int(self._turns[memory]), int(self._chunks[memory])
+
+    def places(self, memories: NDArray[np.int64]) -> tuple[list[int], list[int]]:
+        """The turns of some memories, and which chunk of its turn each is."""
+        return self._turns[memories].tolist(), self._chunks[memories].tolist()
+
+    def derived(self, count: int, derive: Callable[..., _Derived], *given: object) -> _Derived:
+        """What `derive` makes of this index, its first `count` memories and what is given, and of nothing else, at most
+        20 bytes a memory. The last is kept: many questions in a row are asked of the same memories."""
+        wanted = count, derive, given
+        kept, found = self._derived
+        if kept != wanted:
+            found = derive(self, count, *given)
+            self._derived = wanted, found
+        return found  # type: ignore[no-any-return]
 
     def span(self, turn: int, chunk: int) -> tuple[int, int]:
         """Where a chunk begins and ends in the text of its turn, in characters."""
         first = self._starts[turn - 1]
         start = int(self._chars[first : first + chunk].sum()) if chunk else 0
-        return start, start + int(self._chars[first + chunk])
+        return start, start + self._chars.item(first + chunk)
 
     def ends(self, turn: int) -> tuple[int, ...]:
         """Where each chunk of a turn ends in its text, in characters."""
@@ -126,17 +145,10 @@ class MemoryIndex:
         """Terms in each of the first `count` memories."""
         return self._lengths[:count]
 
-    def inputs(self, count: int) -> Flags:
-        """Which of the first `count` memories are the user's."""
-        return self._flagged(_INPUT, count)
-
-    def asking(self, count: int) -> Flags:
-        """Which of the first `count` memories end as a question."""
-        return self._flagged(_ASKS, count)
-
-    def telling_when(self, count: int) -> Flags:
-        """Which of the first `count` memories speak of a time."""
-        return self._flagged(_WHEN, count)
+    def flagged(self, flag: int, count: int) -> Flags:
+        """Which of the first `count` memories are the user's (INPUT), a question (ASKS), or speak of a time (WHEN)."""
+        flagged: Flags = (self._cues[:count] & flag) != 0
+        return flagged
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -155,35 +167,34 @@ class MemoryIndex:
 
     def frequencies(self, term: str, count: int) -> Floats | None:
         """How often `term` stands in each of the first `count` memories, float32 [count]; None if never."""
-        end = self.holding(term, count)
-        if end == 0:
-            return None
-        dense = np.zeros(count, np.float32)
-        entries = self._entries_of({term: end})
-        dense[entries >> _MEMORY_BITS] = entries & _FREQUENCY
-        return dense
+        found, rows = self.frequencies_of((term,), count, 0, 0)
+        return rows[0].astype(np.float32) if found else None
 
-    def holding(self, term: str, count: int) -> int:
-        """In how many of the first `count` memories `term` stands."""
-        posting = self._postings.get(term)
-        if posting is None:
-            return 0
-        end = count << _MEMORY_BITS
-        return len(posting) if posting[-1] < end else bisect_left(posting, end)
+    def held(self, terms: Iterable[str], count: int) -> dict[str, int]:
+        """Those of the terms that the first `count` memories hold, with how many of these hold each."""
+        postings, end = self._postings, count << _MEMORY_BITS
+        held = {}
+        for term in terms:
+            posting = postings.get(term)
+            if posting is not None and posting[0] < end:
+                held[term] = len(posting) if posting[-1] < end else bisect_left(posting, end)
+        return held
 
-    def frequencies_of(self, terms: Iterable[str], count: int) -> tuple[list[str], Counts]:
-        """Those of the terms that the first `count` memories hold, and how often each does: int64 [terms, count]."""
-        found = self._held(terms, count)
-        rows = np.zeros((len(found), count), np.int64)
+    def frequencies_of(self, terms: Iterable[str], count: int, before: int, after: int) -> tuple[list[str], Counts]:
+        """Those of the terms that the first `count` memories hold, and how often each does, between so many zeros
+        before and after: int32 [terms, before + count + after]."""
+        found = self.held(terms, count)
+        rows = np.zeros((len(found), before + count + after), np.int32)
         if found:
             entries = self._entries_of(found)
-            starts = np.arange(0, rows.size, count).repeat([*found.values()])
-            rows.reshape(-1)[starts + (entries >> _MEMORY_BITS)] = entries & _FREQUENCY
+            places = np.arange(before, rows.size, rows.shape[1]).repeat([*found.values()])
+            places += entries >> _MEMORY_BITS
+            rows.reshape(-1)[places] = entries & _FREQUENCY
         return [*found], rows
 
     def is_held_together(self, terms: Collection[str], count: int) -> bool:
         """Whether one of the first `count` memories holds all of these terms, distinct and one at least."""
-        found = self._held(terms, count)
+        found = self.held(terms, count)
         if not found or len(found) < len(terms):
             return False
         return int(np.bincount(self._entries_of(found) >> _MEMORY_BITS).max()) == len(terms)
@@ -204,7 +215,7 @@ class MemoryIndex:
         if turn == self.turns:  # nearly always, and then all of a posting counts
             held = [len(self._postings[term]) for term in sorted(distinct)]
         else:
-            held = [self.holding(term, count) for term in sorted(distinct)]
+            held = [*self.held(sorted(distinct), count).values()]
         return sum([math.log1p(count / memories) for memories in held], 0.0)
 
     def append(self, quantised: Bytes8, texts: Sequence[str], *, is_input: bool = True) -> None:
@@ -218,10 +229,11 @@ class MemoryIndex:
         day = (stamp_day(texts[0]) if texts else 0) or (int(self._days[first - 1]) if first else 0)
         for offset, (row, text) in enumerate(zip(unit_rows(quantised), texts, strict=True)):
             self._add(first + offset, row, text)
-            self._cues[first + offset] = _INPUT * is_input | _ASKS * cues.asks(text) | _WHEN * cues.tells_when(text)
+            self._cues[first + offset] = INPUT * is_input | ASKS * cues.asks(text) | WHEN * cues.tells_when(text)
             self._speaker_ids[first + offset] = said_by
             self._days[first + offset] = day
-            self._turn_of.append(turn)
+            self._turns[first + offset] = turn
+            self._chunks[first + offset] = offset
         self._starts.append(first + len(texts))
 
     def truncate(self, turns: int) -> None:
@@ -229,26 +241,20 @@ class MemoryIndex:
         if turns >= self.turns:
             return
         keep = self._starts[turns]
-        for memory in range(len(self._turn_of) - 1, keep - 1, -1):
+        if self._derived[0][0] > keep:
+            self._derived = _NONE_YET
+        for memory in range(self._starts[-1] - 1, keep - 1, -1):
             for term in self._terms_of[memory]:
                 posting = self._postings[term]
                 posting.pop()
                 if not posting:
                     del self._postings[term]
             self._entries -= len(self._terms_of[memory])
-        del self._turn_of[keep:], self._terms_of[keep:], self._starts[turns + 1 :]
-
-    def _held(self, terms: Iterable[str], count: int) -> dict[str, int]:
-        """Those of the terms that the first `count` memories hold, with how many of these hold each."""
-        return {term: end for term in terms if (end := self.holding(term, count))}
+        del self._terms_of[keep:], self._starts[turns + 1 :]
 
     def _entries_of(self, held: Mapping[str, int]) -> NDArray[np.int64]:
         """So many first entries of each term, one term after the other."""
-        return np.concatenate([np.frombuffer(self._postings[term], np.int64, end) for term, end in held.items()])
-
-    def _flagged(self, flag: int, count: int) -> Flags:
-        flagged: Flags = (self._cues[:count] & flag) != 0
-        return flagged
+        return np.frombuffer(b"".join([self._postings[term][:end] for term, end in held.items()]), np.int64)
 
     def _speaker_id(self, text: str) -> int:
         name = cues.speaker(text)
@@ -281,6 +287,8 @@ class MemoryIndex:
         self._cues = _grown(self._cues, size)
         self._speaker_ids = _grown(self._speaker_ids, size)
         self._days = _grown(self._days, size)
+        self._turns = _grown(self._turns, size)
+        self._chunks = _grown(self._chunks, size)
 
 
 def _grown(rows: NDArray[_T], size: int) -> NDArray[_T]:

@@ -17,6 +17,9 @@ _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+
 _CACHED_CHARS_MAX = 32
 """Longer words are rare and may be anything (base64): they must not fill the cache."""
 
+_QUERIES_KEPT = 4
+"""A query is read several times in a row, and what the newest turns lend it in between; more may be long."""
+
 STOP_WORDS = frozenset(
     "a an the of to in on at for and or is are was were be been do does did what when where who whom how why "
     "which that this it its i you he she they we my your his her their our me him them with as by from has have "
@@ -35,12 +38,18 @@ def terms(text: str) -> list[str]:
     return _split(words(text))
 
 
-def query_terms(text: str) -> list[str]:
+@lru_cache(maxsize=_QUERIES_KEPT)
+def query_words(text: str) -> tuple[str, ...]:
+    """`words` of a query, for all that reads it."""
+    return tuple(words(text))
+
+
+@lru_cache(maxsize=_QUERIES_KEPT)
+def query_terms(text: str) -> tuple[str, ...]:
     """The distinct terms of a query without stop words; all its terms if nothing else is left."""
-    folded = words(text)
+    folded = query_words(text)
     content = [word for word in folded if word not in STOP_WORDS]
-    chosen = content if content else folded
-    return list(dict.fromkeys(_split(chosen)))
+    return tuple(dict.fromkeys(_split(content or folded)))
 
 
 def _split(folded: Iterable[str]) -> list[str]:

@@ -26,7 +26,7 @@ _DECIMALS = 6
 def stability(similarities: Sequence[float]) -> float:
     """`fsm`, 0..1: 1 minus twice the standard deviation of the last ten similarities; 0 before there are two."""
     recent = similarities[-FSM_WINDOW:]
-    return max(0.0, 1.0 - 2.0 * _deviation(recent)) if len(recent) > 1 else 0.0
+    return max(0.0, 1.0 - 2.0 * _deviation(recent, _mean(recent))) if len(recent) > 1 else 0.0
 
 
 def switch_magnitude(before: Sequence[float], similarity: float) -> float:
@@ -68,7 +68,7 @@ def phase(similarities: Sequence[float], topic_switch: float) -> str:
         return "initialization"
     recent = similarities[-RECENT:]
     mean = _mean(recent)
-    if topic_switch > 0.0 or _deviation(recent) > SCATTER_MAX:
+    if topic_switch > 0.0 or _deviation(recent, mean) > SCATTER_MAX:
         return "instability"
     if mean < 0.50:
         return "exploration"
@@ -82,7 +82,6 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _deviation(values: Sequence[float]) -> float:
+def _deviation(values: Sequence[float], mean: float) -> float:
     """The population's standard deviation; statistics.pstdev does exact fractions, at thirty times the cost."""
-    mean = _mean(values)
     return math.sqrt(_mean([(value - mean) ** 2 for value in values]))

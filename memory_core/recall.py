@@ -16,20 +16,21 @@ listwise fit on LoCoMo and LongMemEval, rounded; a fit without the dialogue that
 (EXPERIMENTS.md).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_core import cues
+from memory_core import cues, windows
 from memory_core.bias import NO_BIAS, Bias, adjusted, filtered
 from memory_core.dates import Days, asked_days
 from memory_core.ellipsis import Said, borrowed, names
-from memory_core.index import Counts, Floats, MemoryIndex, norm
+from memory_core.index import ASKS, INPUT, WHEN, Floats, MemoryIndex, norm
 from memory_core.lexical import query_terms
 from memory_core.state import MemoryState
 
@@ -85,7 +86,13 @@ SCORE_DECIMALS = 6
 
 NO_TERMS: Mapping[str, float] = MappingProxyType({})
 
+HALF = 0.5 - 1e-6
+"""This near to the middle of two millionths numpy may round to one and Python to the other."""
+
 Scores = NDArray[np.float64]
+
+_Candidate = tuple[int, int, float, float]
+"""The turn and chunk of a memory, its score, and that rounded."""
 
 
 class Memory(NamedTuple):
@@ -125,16 +132,28 @@ def rank(
     meant = asked_days(query, int(index.days(count)[-1]))
     scored = scores(index, count, asked, pulled, borrowed_terms=loan.terms, days=meant)
     scored = adjusted(scored, index, count, asked, pulled, bias)
-    order = (-scored.round(SCORE_DECIMALS)).argsort(kind="stable")
+    best = chain.from_iterable(_best(index, scored, max(1, limit)))
     if keep is None:  # then nothing behind the candidates is looked at
-        order = order[: CANDIDATES * limit]
-    ranked: Iterable[tuple[int, float]] = zip(order.tolist(), scored[order].tolist(), strict=True)
-    if keep is not None:
-        ranked = filtered(ranked, lambda each: keep(Memory(*index.place(each[0]), each[1])), CANDIDATES * limit)
-    return _diverse(index, ranked, limit)
+        return _diverse(islice(best, CANDIDATES * limit), limit)
+    return _diverse(filtered(best, lambda each: keep(Memory(*each[:3])), CANDIDATES * limit), limit)
 
 
-def _diverse(index: MemoryIndex, best: Iterable[tuple[int, float]], limit: int) -> list[Memory]:
+def _best(index: MemoryIndex, scored: Scores, step: int) -> Iterator[Iterable[_Candidate]]:
+    """All memories, best first, equal ones in the order of the log: `step` at a time, since few are looked at."""
+    millionths = scored * 10.0**SCORE_DECIMALS
+    rounded = np.rint(millionths)
+    order = (-rounded).argsort(kind="stable")
+    millionths -= rounded
+    is_doubtful = np.maximum.reduce(np.abs(millionths, out=millionths)) > HALF
+    rounded /= 10.0**SCORE_DECIMALS
+    for start in range(0, len(order), step):
+        memories = order[start : start + step]
+        found = scored[memories].tolist()
+        near = [round(score, SCORE_DECIMALS) for score in found] if is_doubtful else rounded[memories].tolist()
+        yield zip(*index.places(memories), found, near, strict=True)
+
+
+def _diverse(best: Iterable[_Candidate], limit: int) -> list[Memory]:
     """The best of these, each scored down by the better chunks of its turn: a long one must not fill a budget.
 
     They come best first. None is looked at behind so many turns as there are places: no later one can be above any of
@@ -142,18 +161,16 @@ def _diverse(index: MemoryIndex, best: Iterable[tuple[int, float]], limit: int) 
     """
     before: dict[int, int] = {}
     found = []
-    last = 0.0
-    for memory, score in best:
-        if len(before) >= limit and last >= 0.0:
-            break
-        last = score
-        turn, chunk = index.place(memory)
+    for turn, chunk, score, rounded in best:
         repeats = before.get(turn, 0)
         before[turn] = repeats + 1
-        worth = score * REPEAT_DECAY**repeats if repeats else score
-        found.append((-round(worth, SCORE_DECIMALS), turn, chunk))
+        worth = round(score * REPEAT_DECAY**repeats, SCORE_DECIMALS) if repeats else rounded
+        found.append((-worth, turn, chunk))
+        if len(before) >= limit and score >= 0.0:
+            break
     found.sort()
-    return [Memory(turn, chunk, -below) for below, turn, chunk in found[:limit]]
+    new = tuple.__new__  # what the class itself calls, from a function in Python
+    return [new(Memory, (turn, chunk, -below)) for below, turn, chunk in found[:limit]]
 
 
 def _is_known(index: MemoryIndex, count: int, query: str) -> bool:
@@ -181,92 +198,84 @@ def scores(
     `borrowed_terms` are terms that the query does not say itself, each with what it counts, 0..1; `days` those that
     the query means, if it means any.
     """
-    shares = {**borrowed_terms, **dict.fromkeys(query_terms(query), 1.0)}
-    windows, coverage = _lexical(index, count, shares)
-    parts = (
-        *_scaled(np.concatenate((_dense(index, count, vector), windows))),
-        coverage,
-        _voice(index, count, query),
-        index.telling_when(count),
-        ~index.asking(count),
-        *([_dated(index, count, days)] if days else []),
-    )
-    total: Scores = np.zeros(count)
-    for weight, part in zip(_shared_out(WEIGHTS, len(parts)), parts, strict=True):
-        total += part * weight
+    fixed = index.derived(count, _fixed, (NEAR_REACH, AROUND_REACH), BM25_K1, BM25_B)
+    parts = np.empty((6, count))
+    _dense(index, count, vector, parts[:3])
+    _lexical(index, count, {**borrowed_terms, **dict.fromkeys(query_terms(query), 1.0)}, fixed.damping, parts[3:])
+    _scale(parts[:5])
+    column, (voice, when, states, date) = _shared_out(WEIGHTS, has_date=days is not None)
+    parts *= column
+    total: Scores = np.add.reduce(parts, 0)  # of eight or more numpy would not sum a single memory's in their order
+    said = _voice(index, count, query)
+    if said is not None:
+        total += said * voice
+    total += fixed.tells_when * when
+    total += fixed.states * states
+    if days:
+        total += _dated(index, count, days) * date
     return total
 
 
+class _Fixed(NamedTuple):
+    """What no question changes: BM25's damping near and around, float64 [2, n], and two of the cues, bool [n]."""
+
+    damping: Scores
+    tells_when: NDArray[np.bool_]
+    states: NDArray[np.bool_]
+
+
+def _fixed(index: MemoryIndex, count: int, reaches: Sequence[int], k1: float, b: float) -> _Fixed:
+    rows = np.zeros((1, max(reaches) + 1 + count + max(reaches)), np.int32)
+    rows[0, max(reaches) + 1 :][:count] = index.lengths(count)
+    lengths = np.empty((len(reaches), 1, count))
+    windows.sums_within(rows, reaches, lengths)
+    damping = windows.damping(lengths[:, 0], k1, b)
+    return _Fixed(damping, index.flagged(WHEN, count), ~index.flagged(ASKS, count))
+
+
 @cache
-def _shared_out(weights: Weights, parts: int) -> tuple[float, ...]:
-    """The first so many weights, as parts of their sum."""
-    first = np.array(astuple(weights)[:parts])
-    return tuple((first / first.sum()).tolist())
+def _shared_out(weights: Weights, *, has_date: bool) -> tuple[Scores, tuple[float, ...]]:
+    """The weights as parts of their sum, with the date's or without: the first six as a column, then the others."""
+    first = np.array(astuple(weights)[: 10 if has_date else 9])
+    shares = first / first.sum()
+    return shares[:6, np.newaxis], (*shares[6:].tolist(), *[0.0] * (not has_date))
 
 
-def _dense(index: MemoryIndex, count: int, vector: Floats) -> Scores:
+def _dense(index: MemoryIndex, count: int, vector: Floats, out: Scores) -> None:
     """Cosine, pair and passage; [3, n]."""
-    rows = np.empty((3, count))
-    alone, paired, passage = rows
+    alone, paired, passage = out
     alone[:] = paired[:] = index.vectors(count) @ vector
     paired[1:] += alone[:-1]
     paired /= index.pair_norms(count)
-    passage[:] = _best_within(alone, PASSAGE_REACH)
-    return rows
+    windows.best_within(alone, PASSAGE_REACH, passage)
 
 
-def _best_within(values: Scores, reach: int) -> Scores:
-    """The best of each and of `reach` to either side: of two, of four and so on, at last of two runs that overlap."""
-    best = np.full(len(values) + 2 * reach, -np.inf)
-    best[reach : reach + len(values)] = values
-    width, wanted = 1, 2 * reach + 1
-    while width < wanted:
-        step = min(width, wanted - width)
-        best = np.maximum(best[:-step], best[step:])
-        width += step
-    return best
-
-
-def _lexical(index: MemoryIndex, count: int, shares: Mapping[str, float]) -> tuple[Scores, Scores]:
-    """Near and around, [2, n], and coverage, [n], for terms with what each counts."""
-    found, frequencies = index.frequencies_of(shares, count)
+def _lexical(index: MemoryIndex, count: int, shares: Mapping[str, float], damping: Scores, out: Scores) -> None:
+    """Near, around and coverage, [3, n], for terms with what each counts."""
+    reaches = (NEAR_REACH, AROUND_REACH)
+    found, rows = index.frequencies_of(shares, count, max(reaches) + 1, max(reaches))
     if not found:
-        nothing = np.zeros((2, count))
-        return nothing, nothing[0]
-    windows = _windows(frequencies, index.lengths(count), (0, NEAR_REACH, AROUND_REACH))
-    said, long = windows[:, :-1], windows[:, -1]
-    holds = said > 0
-    idf = np.array([shares[term] for term in found]) * _idf(holds)
-    return _bm25(said[1:], long[1:], idf[1:]), idf[0] @ holds[0] / max(float(idf[0].sum()), 1e-12)
+        out[:] = 0.0
+        return
+    said = np.empty((3, len(found), count))
+    said[2] = rows[:, max(reaches) + 1 : max(reaches) + 1 + count] > 0
+    windows.sums_within(rows, reaches, said[:2])
+    idf = np.array([shares[term] for term in found]) * windows.idf(said > 0)
+    windows.bm25(said[:2], damping, BM25_K1)
+    np.matmul(idf[:, np.newaxis], said, out=out[:, np.newaxis])
+    out[2] /= max(float(np.add.reduce(idf[2])), 1e-12)
 
 
-def _windows(frequencies: Counts, lengths: Floats, reaches: Sequence[int]) -> Scores:
-    """Each column summed with so many to either side, the lengths as one more row; [reaches, terms + 1, n].
-
-    A window is the difference of two running sums: of integers, which are exact, and summed in half the time.
-    """
-    count, widest = len(lengths), max(reaches)
-    rows = np.zeros((len(frequencies) + 1, widest + 1 + count + widest), np.int64)
-    middle = rows[:, widest + 1 : widest + 1 + count]
-    middle[:-1], middle[-1] = frequencies, lengths
-    sums = np.add.accumulate(rows, axis=1).astype(np.float64)
-    windows = np.empty((len(reaches), len(rows), count))
-    for window, reach in zip(windows, reaches, strict=True):
-        above, below = widest + 1 + reach, widest - reach
-        np.subtract(sums[:, above : above + count], sums[:, below : below + count], out=window)
-    return windows
-
-
-def _voice(index: MemoryIndex, count: int, query: str) -> NDArray[np.bool_]:
+def _voice(index: MemoryIndex, count: int, query: str) -> NDArray[np.bool_] | None:
     """Who says it: the one speaker that the query names, else the side of the talk that it means, else nobody."""
     by_name = [index.spoken_by(name, count) for name in cues.named(query, index.speakers)]
     heard = [row for row in by_name if row.sum() >= SPEAKS_MIN]
     if heard:
-        return heard[0] if len(heard) == 1 else np.zeros(count, np.bool_)
+        return heard[0] if len(heard) == 1 else None
     side = cues.meant(query)
     if not side:
-        return np.zeros(count, np.bool_)
-    return index.inputs(count) if side == "user" else ~index.inputs(count)
+        return None
+    return index.flagged(INPUT, count) if side == "user" else ~index.flagged(INPUT, count)
 
 
 def _dated(index: MemoryIndex, count: int, days: Days) -> Scores:
@@ -276,25 +285,10 @@ def _dated(index: MemoryIndex, count: int, days: Days) -> Scores:
     return np.where(known > 0, np.maximum(0.0, 1.0 - away / DATE_SLACK_DAYS), 0.0)
 
 
-def _idf(holds: NDArray[np.bool_]) -> Scores:
-    """ln(1 + (n - df + .5) / (df + .5)) of each row; [..., n] -> [...]; never negative."""
-    frequency = holds.sum(axis=-1)
-    idf: Scores = np.log1p((holds.shape[-1] - frequency + 0.5) / (frequency + 0.5))
-    return idf
-
-
-def _bm25(frequencies: Scores, lengths: Scores, idf: Scores) -> Scores:
-    """Okapi BM25 over each kind of window; [kinds, terms, n], [kinds, n], [kinds, terms] -> [kinds, n]."""
-    mean = np.maximum(np.add.reduce(lengths, axis=1, keepdims=True) / lengths.shape[1], 1e-12)
-    damping = BM25_K1 * (1 - BM25_B + BM25_B * lengths / mean)
-    weighted: Scores = (BM25_K1 + 1) * frequencies
-    weighted /= frequencies + damping[:, np.newaxis]
-    return np.array([each @ rows for each, rows in zip(idf, weighted, strict=True)])
-
-
-def _scaled(rows: Scores) -> Scores:
-    """Each row min-max scaled to 0..1; all zeros if all in it are equal."""
+def _scale(rows: Scores) -> None:
+    """Each row min-max scaled to 0..1, in place; all zeros if all in it are equal."""
     low = np.minimum.reduce(rows, axis=1, keepdims=True)
     spread = np.maximum.reduce(rows, axis=1, keepdims=True) - low
-    scaled: Scores = (rows - low) / np.where(spread < SPREAD_MIN, np.inf, spread)
-    return scaled
+    spread[spread < SPREAD_MIN] = np.inf
+    rows -= low
+    rows /= spread

@@ -9,6 +9,7 @@ ours, its range (.05 basis, .35 at most) the one users of semantic-state memorie
 the report, retention.py those of the tiers, reference.py all of them once more in plain Python.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -107,17 +108,20 @@ class _Step(NamedTuple):
     switch: float
     history: tuple[float, ...]
     vector: Floats
+    norm: float
 
 
 def _step(state: MemoryState, embedding: Floats, is_input: bool) -> _Step:
-    embedding = _sound(embedding, state.vector.shape)
-    moved = is_input and bool(embedding.any())
-    similarity = _cosine(state.vector, embedding)
+    embedding, length = _sound(embedding, state.vector.shape)
+    before = norm(state.vector)
+    moved = is_input and _is_any(embedding, length)
+    similarity = _cosine(state.vector, embedding, before * length)
     beta = BETA_BASIS + (BETA_MAX - BETA_BASIS) * max(0.0, similarity)
     switch = phases.switch_magnitude(state.similarities, similarity) if moved else 0.0
-    compared = moved and bool(state.vector.any())  # the first input meets no state: its 0 would read as a pivot later
+    compared = moved and _is_any(state.vector, before)  # the first meets no state: its 0 would read as a pivot later
     history = (*state.similarities, similarity)[-HISTORY_TURNS:] if compared else state.similarities
-    return _Step(similarity, beta, switch, history, _absorb(state.vector, embedding, beta) if moved else state.vector)
+    vector, after = _absorb(state.vector, embedding, beta) if moved else (state.vector, before)
+    return _Step(similarity, beta, switch, history, vector, after)
 
 
 def _report(step: _Step) -> Report:
@@ -125,7 +129,7 @@ def _report(step: _Step) -> Report:
         similarity=step.similarity,
         beta=step.beta,
         pattern_strength=phases.strength(step.history),
-        norm=norm(step.vector),
+        norm=step.norm,
         fsm=phases.stability(step.history),
         phase=phases.phase(step.history, step.switch),
         topic_switch=step.switch,
@@ -133,21 +137,33 @@ def _report(step: _Step) -> Report:
     )
 
 
-def _sound(embedding: Floats, shape: tuple[int, ...]) -> Floats:
+def _sound(embedding: Floats, shape: tuple[int, ...]) -> tuple[Floats, float]:
+    """The vector and its length, which is finite only if all of it is."""
     if embedding.shape != shape:
         raise ValueError(f"expected a vector of shape {shape}, got {embedding.shape}")
-    return embedding if np.isfinite(embedding).all() else np.zeros(shape, np.float32)
+    length = norm(embedding)
+    if math.isfinite(length) or np.isfinite(embedding).all():
+        return embedding, length
+    return np.zeros(shape, np.float32), 0.0
 
 
-def _cosine(state: Floats, embedding: Floats) -> float:
-    norms = norm(state) * norm(embedding)
+def _is_any(vector: Floats, length: float) -> bool:
+    """It is not all zeros; of tiny numbers the length may be 0."""
+    return length > 0.0 or bool(vector.any())
+
+
+def _cosine(state: Floats, embedding: Floats, norms: float) -> float:
     return min(1.0, max(-1.0, round(float(state.dot(embedding)) / norms, 6))) if norms > 1e-12 else 0.0
 
 
-def _absorb(state: Floats, embedding: Floats, beta: float) -> Floats:
+def _absorb(state: Floats, embedding: Floats, beta: float) -> tuple[Floats, float]:
+    """The new state vector and its length."""
     mixed = (beta * state + (1.0 - beta) * embedding).astype(np.float32, copy=False)
     length = norm(mixed)
-    return (mixed * (NORM_MAX / length)).astype(np.float32, copy=False) if length > NORM_MAX else mixed
+    if length > NORM_MAX:
+        mixed = (mixed * (NORM_MAX / length)).astype(np.float32, copy=False)
+        length = norm(mixed)
+    return mixed, length
 
 
 def _densities(state: MemoryState, newest: float, is_input: bool) -> tuple[float, float]:

@@ -262,7 +262,11 @@ def test_an_ablation_changes_the_scores_and_nothing_stays_of_it(tmp_path: Path):
         dense = scored()
     with recall_ablation.bm25_alone():
         lexical = scored()
-    assert usual != dense != lexical != usual
+    with recall_ablation.changed(recall, BM25_K1=0.5, BM25_B=0.0):
+        short = scored()
+    with recall_ablation.changed(recall, AROUND_REACH=1):
+        narrow = scored()
+    assert len({tuple(row) for row in (usual, dense, lexical, short, narrow)}) == 5
     assert scored() == usual
 
 

@@ -45,6 +45,37 @@ def test_memories_are_numbered_from_0_and_turns_from_1() -> None:
     assert (index.turns, index.memories()) == (2, 3)
     assert [index.memories(n) for n in range(4)] == [0, 2, 3, 3]
     assert [index.place(memory) for memory in range(3)] == [(1, 0), (1, 1), (2, 0)]
+    assert index.places(np.array([2, 0, 1])) == ([2, 1, 1], [0, 0, 1])
+
+
+def test_what_is_derived_is_kept_for_as_long_as_its_memories_are() -> None:
+    rows = quantise(unit(0, 1, D))
+    index, asked = indexed([Turn((word,), rows) for word in "abcd"], D), list[int]()
+
+    def total(index: MemoryIndex, count: int) -> float:
+        asked.append(count)
+        return float(index.lengths(count).sum())
+
+    def twice(index: MemoryIndex, count: int) -> float:
+        return 2 * total(index, count)
+
+    assert [index.derived(3, total), index.derived(3, total), asked] == [3, 3, [3]]
+    index.append(rows, ("e f",))
+    index.truncate(3)
+    assert [index.derived(3, total), asked] == [3, [3]], "the first three are the same"
+    index.truncate(2)
+    index.append(rows, ("g h i",))
+    assert [index.derived(3, total), index.derived(2, total), asked] == [5, 2, [3, 3, 2]]
+    assert [index.derived(2, twice), index.derived(2, total)] == [4, 2]
+
+
+def test_what_is_derived_follows_what_is_given() -> None:
+    index = indexed([Turn(("a b",), quantise(unit(0, 1, D)))], D)
+
+    def times(index: MemoryIndex, count: int, factor: int) -> float:
+        return factor * float(index.lengths(count).sum())
+
+    assert [index.derived(1, times, 2), index.derived(1, times, 3), index.derived(1, times, 2)] == [4, 6, 4]
 
 
 def test_frequencies_see_only_the_memories_asked_for() -> None:

@@ -34,9 +34,9 @@ def test_scores_are_the_references(log: list[Turn], query: str, seed: int) -> No
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(turns(D) | st.integers(0, 8), min_size=1, max_size=20), texts(), st.integers(0, 2**16))
+@given(st.lists(turns(D) | st.integers(0, 8), min_size=1, max_size=20), texts(), st.integers(0, 2**16), st.data())
 def test_scores_are_the_references_after_any_appends_and_truncations(
-    steps: list[Turn | int], query: str, seed: int
+    steps: list[Turn | int], query: str, seed: int, data: st.DataObject
 ) -> None:
     index, log = MemoryIndex(D), list[Turn]()
     for step in steps:
@@ -46,11 +46,15 @@ def test_scores_are_the_references_after_any_appends_and_truncations(
         else:
             index.append(step.vectors, step.texts, is_input=step.is_input)
             log.append(step)
+        if log and data.draw(st.booleans()):  # what is kept of an answer must not outlive the memories that it is of
+            recall.scores(index, data.draw(st.integers(1, index.memories())), query, unit(seed, 1, D)[0])
     if log:
         vector = unit(seed, 1, D)[0]
         found = recall.scores(index, index.memories(), query, vector)
         assert found == pytest.approx(expected(log, query, vector), abs=1e-5)
-        assert np.array_equal(found, recall.scores(indexed(log, D), len(found), query, vector))
+        for count in (len(found), data.draw(st.integers(1, len(found)))):
+            fresh = recall.scores(indexed(log, D), count, query, vector)
+            assert np.array_equal(recall.scores(index, count, query, vector), fresh)
 
 
 @settings(deadline=None, max_examples=60)
@@ -94,6 +98,15 @@ def test_rank_is_the_scores_sorted_and_cut(log: list[Turn], query: str, seed: in
     assert [(memory.turn, memory.chunk, memory.score) for memory in ranked] == [
         (*index.place(memory), score) for score, memory in order
     ]
+
+
+@given(st.lists(st.integers(0, 2**21).map(lambda halves: halves / 2e6) | st.floats(0, 101), min_size=1, max_size=9))
+def test_scores_are_rounded_as_python_rounds_also_in_the_middle_of_two(scored: list[float]) -> None:
+    index = indexed([Turn(("word",), quantise(unit(1, 1, D)))] * len(scored), D)
+    best = [each for block in recall._best(index, np.array(scored), 2) for each in block]
+    assert [rounded for *_, rounded in best] == [round(score, recall.SCORE_DECIMALS) for *_, score, _ in best]
+    rounded = np.round(scored, recall.SCORE_DECIMALS)
+    assert [turn - 1 for turn, *_ in best] == sorted(range(len(scored)), key=lambda memory: (-rounded[memory], memory))
 
 
 def test_the_chunks_of_one_long_turn_make_room_for_other_turns() -> None:
