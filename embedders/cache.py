@@ -66,7 +66,7 @@ class CachingEmbedder:
         flights = self._join(digests, texts, found)
         if flights:
             found |= await self._landed(flights)
-        return np.stack([found[digest] for digest in digests])
+        return np.concatenate([found[digest] for digest in digests]).reshape(-1, self.dimension)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -107,14 +107,11 @@ class CachingEmbedder:
         return list(flights)
 
     def _take_off(self, missing: dict[bytes, str], later: bool) -> None:
-        task = asyncio.create_task(self._compute(list(missing.values())), name="embedder-cache")
+        task = asyncio.create_task(self._inner.embed(list(missing.values())), name="embedder-cache")
         flight = _Flight(list(missing), task, later)
         for digest in missing:
             self._flights[digest] = flight
         task.add_done_callback(lambda _: self._land(flight))
-
-    async def _compute(self, texts: Sequence[str]) -> Vectors:
-        return await self._inner.embed(texts)
 
     def _land(self, flight: _Flight) -> None:
         """Runs before any waiter wakes, as the first callback of the task."""
@@ -129,7 +126,8 @@ class CachingEmbedder:
 
     async def _landed(self, flights: Sequence[_Flight]) -> dict[bytes, NDArray[np.float32]]:
         try:
-            await asyncio.wait({flight.task for flight in flights})
+            for flight in flights:
+                await _ended(flight.task)
         finally:
             for flight in flights:
                 flight.waiters -= 1
@@ -150,6 +148,14 @@ class CachingEmbedder:
 
     def _closed_error(self) -> EmbedderError:
         return EmbedderError(f"the embedder {self.name} was closed")
+
+
+async def _ended(task: asyncio.Task[Vectors]) -> None:
+    """Wait for a task that goes on if we are cancelled: `asyncio.wait`, without its sets."""
+    if not task.done():
+        waiter = asyncio.get_running_loop().create_future()
+        task.add_done_callback(lambda _: None if waiter.done() else waiter.set_result(None))
+        await waiter
 
 
 def _digest(text: str) -> bytes:

@@ -7,11 +7,12 @@ batching.py, which is for servers, stays out of a question's way.
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +29,7 @@ from embedders.folder import ModelFiles, Pooling, builtin_files, folder_files
 from embedders.int8_products import is_exact, multiplied_in_int8
 from embedders.onnx_graph import Graph
 from embedders.word_table import looked_up_first
+from embedders.worker import Worker
 
 _T = TypeVar("_T")
 
@@ -51,9 +53,7 @@ class OnnxEmbedder:
     vectors averaged by their token counts. What UTF-8 cannot hold (lone surrogates) is read as `?`.
     """
 
-    def __init__(
-        self, model: "_Model", dimension: int, now: ThreadPoolExecutor, later: ThreadPoolExecutor, tokens_max: int
-    ) -> None:
+    def __init__(self, model: "_Model", dimension: int, now: Worker, later: Worker, tokens_max: int) -> None:
         self.name = model.files.name
         self.dimension = dimension
         self.files = model.files
@@ -73,52 +73,47 @@ class OnnxEmbedder:
         Texts of `queue_tokens_max` estimated tokens may wait for each of the two threads, and a call that finds none.
         Raises EmbedderError if a file is missing, changed, or not an encoder that we can run.
         """
-        with ExitStack() as undo:
-            executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
-            undo.callback(executor.shutdown, wait=False)
-            later = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder-later", initializer=_give_way)
-            undo.callback(later.shutdown, wait=False)
-            loop = asyncio.get_running_loop()
-            model = await loop.run_in_executor(executor, _load, folder, threads)
-            vector, _ = await loop.run_in_executor(executor, model.begun, "")
+        async with AsyncExitStack() as undo:
+            now = Worker("embedder")
+            undo.push_async_callback(now.aclose)
+            model = await now.ask(partial(_load, threads=threads), folder)
+            vector, _ = await now.ask(model.begun, "")
             undo.pop_all()
-        return cls(model, len(vector), executor, later, queue_tokens_max)
+        return cls(model, len(vector), now, Worker("embedder-later", _give_way), queue_tokens_max)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [len(texts), dimension], unit rows, in order; raises OverloadedError, EmbedderError."""
+        worker = self._later if LATER.get() else self._now
+        tokens = self._queue(worker, texts)
         rows = np.zeros((len(texts), self.dimension), np.float32)
-        with self._queued(texts) as executor:
+        try:
             for index, text in enumerate(texts):
-                rows[index], others = await self._in_thread(executor, self._model.begun, text)
+                rows[index], others = await self._asked(worker, self._model.begun, text)
                 # A hop per window: a caller who has gone, or another call, waits for one window and no more.
                 for window in others:
-                    rows[index] += await self._in_thread(executor, self._model.weighted, window)
+                    rows[index] += await self._asked(worker, self._model.weighted, window)
                 rows[index] = _unit(rows[index])
+        finally:
+            self._tokens[worker] -= tokens
         return rows
 
     async def aclose(self) -> None:
         self._closed = True
-        # Off the loop: they wait for the window that is being computed.
-        await asyncio.to_thread(self._now.shutdown)
-        await asyncio.to_thread(self._later.shutdown)
+        await self._now.aclose()
+        await self._later.aclose()
 
-    @contextmanager
-    def _queued(self, texts: Sequence[str]) -> Iterator[ThreadPoolExecutor]:
-        """The thread for these texts, if they may wait for it."""
-        executor = self._later if LATER.get() else self._now
-        waiting, tokens = self._tokens[executor], sum(map(estimate_tokens, texts))
+    def _queue(self, worker: Worker, texts: Sequence[str]) -> int:
+        """Let these texts wait for the thread, if they may; returns their tokens."""
+        waiting, tokens = self._tokens[worker], sum(map(estimate_tokens, texts))
         if waiting and waiting + tokens > self._tokens_max:
             raise overloaded(waiting, self._tokens_max, tokens)
-        self._tokens[executor] += tokens
-        try:
-            yield executor
-        finally:
-            self._tokens[executor] -= tokens
+        self._tokens[worker] += tokens
+        return tokens
 
-    async def _in_thread(self, executor: ThreadPoolExecutor, work: Callable[[Any], _T], argument: object) -> _T:
+    def _asked(self, worker: Worker, work: Callable[[Any], _T], argument: object) -> asyncio.Future[_T]:
         if self._closed:
             raise EmbedderError(f"the embedder {self.name} was closed")
-        return await asyncio.get_running_loop().run_in_executor(executor, work, argument)
+        return worker.ask(work, argument)
 
 
 def _give_way() -> None:
@@ -214,8 +209,8 @@ def _token_output(files: ModelFiles, session: onnxruntime.InferenceSession) -> s
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = float(np.linalg.norm(vector))
-    if not (np.isfinite(length) and length > 0.0):
+    length = math.sqrt(vector.dot(vector))
+    if not (math.isfinite(length) and length > 0.0):
         raise EmbedderError("the model gave a vector without direction: its weights are broken, reinstall them")
     return vector / np.float32(length)
 
