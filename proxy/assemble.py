@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -75,6 +76,13 @@ class Rendered:
     tokens: int
 
 
+class _Line(NamedTuple):
+    """A quote, and its line with its end."""
+
+    quote: Quote
+    text: str
+
+
 NOTHING = Rendered("", (), 0)
 
 
@@ -119,7 +127,7 @@ def render_recall(
     The first that does not fit is quoted by those of its sentences that say most of what is `sought` (focus.py).
     """
     left = tokens_max - count(f"{_RECALL_OPENING}\n{_CLOSING}\n")
-    chosen: list[Quote] = []
+    chosen: list[_Line] = []
     tried, misfits = False, 0
     for quote in quotes:
         if left < _TOKENS_LEFT_MIN or misfits > _MISFITS_MAX:
@@ -128,22 +136,24 @@ def render_recall(
             misfits += 1
             continue
         fitting: Quote | None = quote
-        tokens = count(f"{quote.line}\n")
+        line = f"{quote.line}\n"
+        tokens = count(line)
         if tokens > left:
             fitting = None if tried or left < _SHORTENED_TOKENS_MIN else _shortened(quote, left, count, sought)
             tried = True
-            tokens = count(f"{fitting.line}\n") if fitting is not None else 0
+            line = f"{fitting.line}\n" if fitting is not None else ""
+            tokens = count(line)
         if fitting is None:
             misfits += 1
             continue
-        chosen.append(fitting)
+        chosen.append(_Line(fitting, line))
         left -= tokens
     if not chosen:
         return NOTHING
-    chosen.sort(key=lambda quote: (quote.turn, quote.chunk))
-    lines = [f"{line}\n" for line in (_RECALL_OPENING, *map(_line, _runs(chosen)))]
+    chosen.sort(key=lambda each: (each.quote.turn, each.quote.chunk))
+    parts = [f"{_RECALL_OPENING}\n", *map(_together, _runs(chosen)), _CLOSING]
     # Tokenisers cut before a line that begins with a bracket: lines together take what each takes, which is known.
-    return Rendered("".join([*lines, _CLOSING]), tuple(chosen), sum(map(count, (*lines, _CLOSING))))
+    return Rendered("".join(parts), tuple([each.quote for each in chosen]), sum(map(count, parts)))
 
 
 def _shortened(quote: Quote, tokens: int, count: Callable[[str], int], sought: Mapping[str, float]) -> Quote | None:
@@ -159,20 +169,24 @@ def _shortened(quote: Quote, tokens: int, count: Callable[[str], int], sought: M
     return None
 
 
-def _runs(quotes: Sequence[Quote]) -> list[list[Quote]]:
+def _runs(chosen: Sequence[_Line]) -> list[list[_Line]]:
     """Sorted quotes, those that follow one another in one turn together."""
-    runs: list[list[Quote]] = []
-    for quote in quotes:
-        last = runs[-1][-1] if runs else None
+    runs: list[list[_Line]] = []
+    for each in chosen:
+        last, quote = runs[-1][-1].quote if runs else None, each.quote
         if (
             last
             and not (last.is_excerpt or quote.is_excerpt)
             and (last.turn, last.chunk + 1) == (quote.turn, quote.chunk)
         ):
-            runs[-1].append(quote)
+            runs[-1].append(each)
         else:
-            runs.append([quote])
+            runs.append([each])
     return runs
+
+
+def _together(run: Sequence[_Line]) -> str:
+    return run[0].text if len(run) == 1 else f"{_line([each.quote for each in run])}\n"
 
 
 def _line(run: Sequence[Quote]) -> str:

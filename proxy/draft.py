@@ -110,7 +110,8 @@ class Drafter:
         if epoch.number:
             with self._metrics.stage("question"):
                 question = await self._remember.question(case.lineage, case.measured.asked)
-            standing = replace(standing, has_switched=question.report.topic_switch > 0)
+            if question.report.topic_switch > 0:
+                standing = replace(standing, has_switched=True)
         with self._metrics.stage("plan"):
             layout = plan(case.mode, case.measured, standing, case.price, case.budget)
         cut = layout.cut if layout.is_compact else 0

@@ -7,6 +7,7 @@ import numpy as np
 from embedders import Embedder, Vectors
 from memory_core.chunking import chunks
 from memory_core.cues import without_stamp
+from memory_core.index import norm
 
 QUERY_CHUNKS_MAX = 4
 """A question longer than this is searched by its first and last chunks: that is where it is asked."""
@@ -26,5 +27,5 @@ async def embed_question(embedder: Embedder, question: str) -> Vectors:
     pieces = chunks(without_stamp(question))
     if len(pieces) > QUERY_CHUNKS_MAX:
         pieces = pieces[: QUERY_CHUNKS_MAX // 2] + pieces[-QUERY_CHUNKS_MAX // 2 :]
-    total = (await embedder.embed(pieces)).sum(axis=0)
-    return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12), np.float32)
+    total: Vectors = np.add.reduce(await embedder.embed(pieces), axis=0)
+    return total / np.float32(max(norm(total), 1e-12))

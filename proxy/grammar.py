@@ -22,6 +22,8 @@ from proxy.message import MALFORMED, SYSTEM_ROLES
 
 _ROLES = SYSTEM_ROLES | {"user", "assistant", "tool", "function"}
 
+_SPEAKERS = ("user", "assistant", "system")
+
 _ALSO_SAYS = ("tool_calls", "function_call", "refusal", "audio")
 """What an assistant may say instead of content. Reasoning is not enough: OpenAI and older llama.cpp refuse it alone."""
 
@@ -47,6 +49,8 @@ def fault(messages: Sequence[bytes]) -> str:
     answered: set[str] = set()
     function = None
     for place, message in enumerate(map(_value, messages)):
+        if not called and function is None and _is_plain(message):
+            continue
         found = _shape_fault(message)
         if not found and message["role"] == "tool":
             found = _reply_fault(message["tool_call_id"], called, answered)
@@ -87,6 +91,16 @@ def fault_of_rewrite(sent: Sequence[bytes], forwarded: Sequence[bytes]) -> str:
     first = next((place for place in turns if place >= first and (is_whole or roles[place] == "user")), len(sent))
     head = forwarded[: len(forwarded) - len(sent) + first]
     return _head_fault(sent[:first], roles, head, is_whole=is_whole)
+
+
+def _is_plain(message: Any) -> bool:
+    """What nearly every message is: a role and a text. After no call there is nothing more to look at."""
+    return (
+        isinstance(message, dict)
+        and len(message) == 2
+        and message.get("role") in _SPEAKERS
+        and isinstance(message.get("content"), str)
+    )
 
 
 def _shape_fault(message: Any) -> str:

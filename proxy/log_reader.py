@@ -38,8 +38,10 @@ class LogReader:
 
     async def texts(self, lineage: Lineage, turns: set[int]) -> dict[int, tuple[str, str]]:
         """Role and text of these turns (from 1)."""
-        held = len(lineage.stored)
-        own = {turn: lineage.turns[turn - 1 - held] for turn in turns if turn > held}
+        held, sent = len(lineage.stored), lineage.turns
+        if not held:
+            return {turn: (sent[turn - 1].role, sent[turn - 1].text) for turn in turns}
+        own = {turn: sent[turn - 1 - held] for turn in turns if turn > held}
         elsewhere = sorted(turns - own.keys())
         records = await self.records(lineage.conversation, [lineage.stored[turn - 1].digest for turn in elsewhere])
         found = {turn: (record.role, record.text) for turn, record in zip(elsewhere, records, strict=True)}
