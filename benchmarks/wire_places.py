@@ -6,7 +6,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -19,8 +19,11 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def pin(cores: Sequence[int]) -> None:
-    """Keep this process to some cores, where the machine has them and lets us."""
-    if hasattr(os, "sched_setaffinity") and set(cores) <= os.sched_getaffinity(0):
+    """Keep this process to some cores, where the machine has them and lets us.
+
+    Tried and not looked up first: who is started by a process that is pinned may only use that one's core by then.
+    """
+    with suppress(AttributeError, OSError):
         os.sched_setaffinity(0, cores)
 
 
