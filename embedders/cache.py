@@ -107,7 +107,7 @@ class CachingEmbedder:
         return list(flights)
 
     def _take_off(self, missing: dict[bytes, str], later: bool) -> None:
-        task = asyncio.create_task(self._inner.embed(list(missing.values())), name="embedder-cache")
+        task = asyncio.get_running_loop().create_task(self._inner.embed(list(missing.values())))
         flight = _Flight(list(missing), task, later)
         for digest in missing:
             self._flights[digest] = flight

@@ -26,7 +26,7 @@ class Admission:
     @contextmanager
     def admitted(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
         """While the block runs a request counts. Raises HeadTooLargeError, BusyError, TooManyError."""
-        if sum(len(name) + len(value) for name, value in headers) > HEAD_BYTES_MAX:
+        if sum([len(name) + len(value) for name, value in headers]) > HEAD_BYTES_MAX:
             raise HeadTooLargeError(f"the headers are larger than {HEAD_BYTES_MAX // 1024} KiB")
         if self._total >= self._total_max:
             raise BusyError(f"{self._total_max} requests are under way already; try again")

@@ -128,10 +128,10 @@ class Composer:
         """Memory goes to work on a request, which need not wait: `finish` gives what comes of it."""
         mode = self._mode if options.mode is None else options.mode
         timeout_s = self._compact_timeout_s if mode == "compact" else self._memory_timeout_s
-        until = asyncio.get_running_loop().time() + timeout_s
-        work = Work(Composition(request.body), until, self._leaves(request, options, mode))
+        loop = asyncio.get_running_loop()
+        work = Work(Composition(request.body), loop.time() + timeout_s, self._leaves(request, options, mode))
         if len(self._pending) < PENDING_MAX:
-            work.task = asyncio.create_task(self._composed(work, request, options, mode, at))
+            work.task = loop.create_task(self._composed(work, request, options, mode, at))
             self._pending.add(work.task)
             work.task.add_done_callback(self._finished)
         return work

@@ -19,7 +19,7 @@ _IMPERSONAL = frozenset(
 
 def proves(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """A credential is among them."""
-    return any(name in PROOFS for name, _ in headers)
+    return not PROOFS.isdisjoint([name for name, _ in headers])
 
 
 def without_credentials(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -13,7 +13,10 @@ HOP_BY_HOP = frozenset(
 
 def header(headers: Headers, name: bytes) -> bytes:
     """The first of this name (in lower case, as theirs are), b"" if there is none."""
-    return next((value for each, value in headers if each == name), b"")
+    for each, value in headers:
+        if each == name:
+            return value
+    return b""
 
 
 def is_coded(headers: Headers) -> bool:

@@ -9,7 +9,7 @@ common. That is a guess by 64 bytes; what counts is the comparison.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -25,12 +25,14 @@ _SAMPLE_BYTES = 64
 _BLANK = b" \t\r\n"
 
 
-def _samples(body: bytes) -> Iterator[bytes]:
+def _samples(body: bytes) -> list[bytes]:
     """Bytes spread evenly between each power of two and the one before it."""
+    samples = []
     size = _BYTES_MIN // 2
     while size < len(body):
-        yield b"%d %b" % (size, body[size // 2 : size : size // (2 * _SAMPLE_BYTES)])
+        samples.append(b"%d %b" % (size, body[size // 2 : size : size // (2 * _SAMPLE_BYTES)]))
         size *= 2
+    return samples
 
 
 class History:
@@ -60,7 +62,7 @@ class History:
         self.ends = ends
         self.same = same
         self.before = before
-        self.samples = tuple(_samples(body))
+        self.samples = _samples(body)
         self.traced: Lineage | None = None
 
 
@@ -123,7 +125,7 @@ class Histories:
         return _BYTES_MIN <= len(body) <= self._bytes_max
 
     def _find(self, body: bytes) -> History | None:
-        for sample in reversed(list(_samples(body))):
+        for sample in reversed(_samples(body)):
             found = self._sampled.get(sample)
             if found is not None:
                 return found
@@ -135,7 +137,7 @@ class Histories:
         self._bytes += len(history.body)
         for sample in history.samples:
             self._sampled[sample] = history
-        if earlier is not None and not any(self._sampled.get(each) is earlier for each in earlier.samples):
+        if earlier is not None and earlier not in map(self._sampled.get, earlier.samples):
             self._drop(earlier)
         while self._bytes > self._bytes_max:
             self._drop(next(iter(self._kept)))

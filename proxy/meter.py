@@ -143,10 +143,12 @@ class Meter:
         return known + await self._counter.messages(own, request.model)
 
     async def _head(self, request: ChatRequest, lineage: Lineage) -> tuple[Part, ...]:
-        pinned = [request.messages[place] for place in sorted(lineage.pinned)]
-        counts = await self._counter.messages(pinned, request.model) if pinned else []
-        parts = [Part(each.fingerprint, count, each.text) for each, count in zip(pinned, counts, strict=True)]
         fields = [request.fields[name] for name in _HEAD_FIELDS if name in request.fields]
+        if not lineage.pinned and not fields:
+            return ()
+        pinned = [request.messages[place] for place in sorted(lineage.pinned)]
+        counts = await self._counter.messages(pinned, request.model)
+        parts = [Part(each.fingerprint, count, each.text) for each, count in zip(pinned, counts, strict=True)]
         before = [Part(digest_of(b"tools", raw), await self._counter.payload(raw, request.model)) for raw in fields]
         return tuple([self._same(part) for part in (*before, *parts)])
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
@@ -33,12 +34,13 @@ class Metrics:
     """The names are part of the outside: dashboards are built on them. `clock` times the stages, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
         self.registry = CollectorRegistry()
         registry = self.registry
-        self._stage = Timings("isocost_stage_seconds", "Time spent in a stage of a request", STAGE_BUCKETS_S, "stage")
+        stages = Timings("isocost_stage_seconds", "Time spent in a stage of a request", STAGE_BUCKETS_S, "stage")
+        self.stage: Callable[[str], Stage] = partial(Stage, clock, stages)
+        """Times a stage of a request: `with metrics.stage("parse"): ...`."""
         self.overhead = Timings("isocost_overhead_seconds", "Our time before the upstream was asked", STAGE_BUCKETS_S)
-        registry.register(self._stage)
+        registry.register(stages)
         registry.register(self.overhead)
         self.requests = self._counts("isocost_requests", "Chat requests", "mode", "status")
         self.tokens = self._counts("isocost_tokens", "Prompt tokens: of full history, and really sent", "kind")
@@ -51,10 +53,6 @@ class Metrics:
         self.late_acks = self._counts("isocost_late_acknowledgements", "Thin turns answered before they were stored")
         self.learner_queue = Gauge("isocost_learner_queue", "Exchanges waiting to be learned", registry=registry)
         self.ledger_queue = Gauge("isocost_ledger_queue", "Ledger rows waiting to be written", registry=registry)
-
-    def stage(self, name: str) -> "Stage":
-        """Time a stage of a request: `with metrics.stage("parse"): ...`."""
-        return Stage(self._clock, self._stage, name)
 
     def render(self) -> bytes:
         """The Prometheus text format."""

@@ -39,7 +39,7 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 def _credential(found: dict[bytes, bytes]) -> str:
     """All that proves who asks: behind a gateway with one key for all, another header tells its clients apart."""
-    said = [(name, value) for name in _PROOFS if (value := _value(found, name))]
+    said = [(name, value) for name in _PROOFS if name in found and (value := _value(found, name))]
     if len(said) == 1:
         return said[0][1]
     return "\n".join(f"{name.decode()}: {value}" for name, value in said)

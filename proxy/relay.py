@@ -56,7 +56,7 @@ async def until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
         if here is not None:
             here.cancel()
 
-    watcher = asyncio.create_task(watch())
+    watcher = asyncio.get_running_loop().create_task(watch())
     try:
         await work
     except asyncio.CancelledError:

@@ -170,15 +170,16 @@ class TokenCounter:
         encoding = self.encoding(model)
         counts = self._known(encoding, messages)
         new = {m.fingerprint: m for m in messages if m.fingerprint not in counts}
-        unloaded = encoding not in self._loaded
-        self._loaded.add(encoding)
-        if unloaded or sum(len(message.text) for message in new.values()) > INLINE_CHARS_MAX:
-            counted = await asyncio.to_thread(_count_all, encoding, list(new.values()))
-        else:
-            counted = _count_all(encoding, list(new.values()))
-        fresh = dict(zip(new, counted, strict=True))
-        self._remember(encoding, fresh)
-        counts |= fresh
+        if new:
+            unloaded = encoding not in self._loaded
+            self._loaded.add(encoding)
+            if unloaded or sum([len(message.text) for message in new.values()]) > INLINE_CHARS_MAX:
+                counted = await asyncio.to_thread(_count_all, encoding, list(new.values()))
+            else:
+                counted = _count_all(encoding, list(new.values()))
+            fresh = dict(zip(new, counted, strict=True))
+            self._remember(encoding, fresh)
+            counts |= fresh
         return [counts[message.fingerprint] for message in messages]
 
     async def payload(self, payload: bytes, model: str) -> int:

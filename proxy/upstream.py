@@ -27,6 +27,8 @@ _REPLACED = frozenset((b"host", b"content-length", b"expect"))
 
 _NOT_TOLD = HOP_BY_HOP | _REPLACED
 
+_LEGAL = string.punctuation.replace("#", "")
+
 _RETRY_AFTER_S = 0.05
 
 
@@ -222,7 +224,7 @@ def raw_path(scope: Mapping[str, Any]) -> str:
 
 def _escaped(raw: bytes) -> str:
     """What is legal in a URL as it is, escapes included; any other byte as an escape."""
-    return quote_from_bytes(raw, safe=string.punctuation.replace("#", ""))
+    return quote_from_bytes(raw, safe=_LEGAL) if raw else ""
 
 
 def origin_of(url: str) -> str:
