@@ -174,16 +174,15 @@ class Drafter:
     def _begun(self, case: Case, layout: Layout, found: Recollection) -> Epoch:
         """The epoch that begins with this request."""
         most = case.budget.block_tokens - MESSAGE_TOKENS
-        block = assemble.render_block(found.block, layout.cut, most, lambda text: self._count(case, text))
-        tokens = self._count(case, block) + MESSAGE_TOKENS if block else 0
+        count = self._counter.texts(case.request.model)
+        block = assemble.render_block(found.block, layout.cut, most, count)
+        tokens = count(block) + MESSAGE_TOKENS if block else 0
         return Epoch(layout.epoch, layout.cut, block, tokens, layout.why, case.measured.length, case.at)
-
-    def _count(self, case: Case, text: str) -> int:
-        return self._counter.text(text, case.request.model)
 
     async def _assembled(self, case: Case, layout: Layout, epoch: Epoch, found: Recollection) -> Draft:
         left = min(case.budget.context_tokens - epoch.block_tokens, case.budget.recall_tokens_max)
-        recall = assemble.render_recall(found.quotes(left), left, lambda text: self._count(case, text), found.sought)
+        count = self._counter.texts(case.request.model)
+        recall = assemble.render_recall(found.quotes(left), left, count, found.sought)
         measured = case.measured
         outline = msgspec.structs.replace(
             case.full,

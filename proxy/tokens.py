@@ -6,10 +6,10 @@ import gzip
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 
 import tiktoken
@@ -155,6 +155,10 @@ class TokenCounter:
     def text(self, text: str, model: str = "") -> int:
         """Tokens of a short text. The newest few thousand are kept: what is recalled once is recalled again."""
         return self._text(self.encoding(model), text)
+
+    def texts(self, model: str) -> Callable[[str], int]:
+        """The same for many texts, each without a look at the model."""
+        return partial(self._text, self.encoding(model))
 
     def message(self, message: Message, model: str = "") -> int:
         """Tokens of one message; in o200k if no model is named."""
