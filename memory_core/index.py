@@ -202,7 +202,7 @@ class MemoryIndex:
     def turn_vector(self, turn: int) -> Floats:
         """The unit mean of a turn's chunks, float32 [d]: what the state absorbs."""
         rows = self._vectors[self._starts[turn - 1] : self._starts[turn]]
-        total: Floats = rows.sum(axis=0)
+        total: Floats = np.add.reduce(rows, axis=0)
         return total / max(norm(total), 1e-12)
 
     def information(self, turn: int) -> float:

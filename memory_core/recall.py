@@ -128,7 +128,7 @@ def rank(
     asked = cues.without_stamp(query)
     is_known = names(asked) or _is_known(index, count, asked)  # what is named need not be looked up
     loan = borrowed(asked, vector, context, state.vector, is_known=is_known)
-    pulled = _unit(vector + loan.direction) if loan.direction.any() else vector
+    pulled = _unit(vector + loan.direction) if np.count_nonzero(loan.direction) else vector
     meant = asked_days(query, int(index.days(count)[-1]))
     scored = scores(index, count, asked, pulled, borrowed_terms=loan.terms, days=meant)
     scored = adjusted(scored, index, count, asked, pulled, bias)
@@ -269,7 +269,7 @@ def _lexical(index: MemoryIndex, count: int, shares: Mapping[str, float], dampin
 def _voice(index: MemoryIndex, count: int, query: str) -> NDArray[np.bool_] | None:
     """Who says it: the one speaker that the query names, else the side of the talk that it means, else nobody."""
     by_name = [index.spoken_by(name, count) for name in cues.named(query, index.speakers)]
-    heard = [row for row in by_name if row.sum() >= SPEAKS_MIN]
+    heard = [row for row in by_name if np.count_nonzero(row) >= SPEAKS_MIN]
     if heard:
         return heard[0] if len(heard) == 1 else None
     side = cues.meant(query)

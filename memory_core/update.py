@@ -10,9 +10,9 @@ the report, retention.py those of the tiers, reference.py all of them once more 
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from memory_core import phases
@@ -31,8 +31,7 @@ CLUSTER_COSINE = 0.75
 """A turn this close to its nearest kept turn joins that one's cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """What one turn did to the state; phases.py has the formulas.
 
     similarity -1..1, beta .05...35, pattern_strength 0..1.5, norm 0..1.2, fsm 0..1, topic_switch 0..1,

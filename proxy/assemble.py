@@ -8,7 +8,6 @@ and nothing quoted can close the fence.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -68,8 +67,7 @@ class Quote(msgspec.Struct, frozen=True):
         return _line((self,))
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True):
     """A fenced text, "" if nothing fitted, the quotes in it, and its tokens."""
 
     text: str

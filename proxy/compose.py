@@ -24,6 +24,7 @@ from proxy.lineage import Lineage, trace
 from proxy.meter import Meter
 from proxy.metrics import Metrics
 from proxy.options import Options
+from proxy.patience import ended
 from proxy.plan import Budget, Layout
 from proxy.remember import Remember
 from proxy.runs import RUN_TURNS, Runs
@@ -166,7 +167,7 @@ class Composer:
         task = work.task
         if task is not None and not task.done():
             left = min(work.until - asyncio.get_running_loop().time(), within_s)
-            await asyncio.wait({task}, timeout=max(0.0, left))
+            await ended(task, within_s=max(0.0, left))
         if task is not None and task.done():
             return task.result()
         if task is not None and work.unchanged.lineage is not None:

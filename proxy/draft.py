@@ -1,7 +1,6 @@
 """The compact prompt of a request, if there is to be one: how the conversation stands, plan, recollect, assemble."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -31,8 +30,7 @@ class GrammarError(Exception):
     """What we assembled is no list of messages that an upstream would take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A compact prompt: the body, its outline, and what is said of it."""
 
     body: bytes
@@ -111,7 +109,7 @@ class Drafter:
             with self._metrics.stage("question"):
                 question = await self._remember.question(case.lineage, case.measured.asked)
             if question.report.topic_switch > 0:
-                standing = replace(standing, has_switched=True)
+                standing = msgspec.structs.replace(standing, has_switched=True)
         with self._metrics.stage("plan"):
             layout = plan(case.mode, case.measured, standing, case.price, case.budget)
         cut = layout.cut if layout.is_compact else 0

@@ -6,7 +6,7 @@ One timer watches all the waits of an exchange: an asyncio.timeout for each woul
 import asyncio
 from dataclasses import dataclass
 from math import inf
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -19,6 +19,25 @@ class Patience:
     first_byte_s: float
     idle_s: float
     total_s: float = inf
+
+
+async def ended(task: "asyncio.Future[Any]", *, within_s: float) -> None:
+    """Wait for a task, so many seconds at most; it goes on if it is late or we are cancelled. `asyncio.wait` of one,
+    without the sets and the frames of that: each request waits so."""
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    late = loop.call_later(within_s, wake)
+    task.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        late.cancel()
+        task.remove_done_callback(wake)
 
 
 class Timer:

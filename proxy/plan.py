@@ -20,6 +20,8 @@ cache is cold anyway a rewrite is free. EXPERIMENTS.md has what was tried.
 from dataclasses import dataclass, replace
 from math import inf, sqrt
 
+import msgspec
+
 from config.prices import Price
 from proxy.meter import Measured
 
@@ -59,8 +61,7 @@ class Budget:
         return replace(self, context_tokens=context_tokens, block_tokens=block, recall_tokens_max=context_tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """How a conversation stands: the epoch in force (`cut` 0 and `number` 0 if none), with its block's tokens.
 
     `is_cold`: what it sent last is no longer in the provider's cache. `is_moving`: the client changes the beginning of
@@ -77,8 +78,7 @@ class Standing:
     has_switched: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What a price row means for a conversation: the price of a rewrite in fresh tokens, the others in its tokens."""
 
     rewrite: float
@@ -87,8 +87,7 @@ class Terms:
     break_even: float
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """The turns before `cut` are left out, the turn at `asked` (from 0) gets the recall; epoch 0 is passthrough.
 
     `why` a new epoch begins with this request, "" if none does: asked, context, break-even, moving, cold, edit, topic,

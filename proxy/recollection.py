@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from embedders import Vectors
 from memory_core.cues import stamp
@@ -35,8 +36,7 @@ WHOLE_BEST = 1
 """The best of all is quoted whole, however long: it is the likeliest answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """The turn at `asked` (from 0): its text and vector [d], and what it would do to the state before it."""
 
     asked: int
@@ -45,8 +45,7 @@ class Question:
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
-class Recollection:
+class Recollection(msgspec.Struct, frozen=True):
     """`memories` are ranked, best first, each with its span in the text of its turn, as it was cut when it was learned.
 
     `said` has role and text of these turns, `sought` what of them the question is about (focus.py).

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from benchmarks import bias, literals, memory, phases_plot, retention, routing, snapshot
 from benchmarks.bias_data import Log
@@ -74,7 +75,7 @@ def test_retention_is_printed_and_drawn_the_same_each_time(tmp_path: Path):
 
 
 def report(**changed: Any) -> Report:
-    return replace(Report(0.6, 0.2, 0.5, 1.0, 0.8, "stability", 0.0, 0.4), **changed)
+    return structs.replace(Report(0.6, 0.2, 0.5, 1.0, 0.8, "stability", 0.0, 0.4), **changed)
 
 
 def test_switches_are_counted_where_they_belong():

@@ -7,6 +7,7 @@ from math import inf
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from config.prices import Price
 from proxy.meter import EXCHANGE_TOKENS, Measured
@@ -111,11 +112,11 @@ def test_as_a_transcript_grows_the_cut_only_moves_on_and_never_within_a_loop(tur
     layouts, standing = [], Standing()
     for length in range(1, len(turns) + 1):
         flags = data.draw(FLAGS) if mode == "auto" else {}
-        standing = replace(standing, **flags)
+        standing = structs.replace(standing, **flags)
         layout = plan(mode, measured_of(turns, length=length), standing, price, budget)
         layouts.append((length, layout))
         if layout.why:
-            standing = replace(standing, cut=layout.cut, number=layout.epoch, block_tokens=budget.block_tokens)
+            standing = structs.replace(standing, cut=layout.cut, number=layout.epoch, block_tokens=budget.block_tokens)
     for (_, earlier), (length, later) in pairwise(layouts):
         assert later.cut >= earlier.cut
         assert (later.cut > earlier.cut) == (later.epoch == earlier.epoch + 1) == bool(later.why)
@@ -179,7 +180,7 @@ def test_a_cold_cache_begins_no_epoch_that_spares_less_than_half_a_window(turns,
     layout = plan("auto", measured, standing, price, budget)
     if layout.why in ("cold", "edit"):
         assert measured.between(standing.cut, layout.cut) >= SPARED_SHARE_MIN * budget.window_tokens
-    warm = plan("auto", measured, replace(standing, is_cold=False), price, budget)
+    warm = plan("auto", measured, structs.replace(standing, is_cold=False), price, budget)
     if warm.why:  # what is worth its price is worth it for nothing
         assert layout.cut == warm.cut
 
