@@ -48,7 +48,7 @@ def fault(messages: Sequence[bytes]) -> str:
     called: set[str] = set()
     answered: set[str] = set()
     function = None
-    for place, message in enumerate(map(_value, messages)):
+    for place, message in enumerate(_values(messages)):
         if not called and function is None and _is_plain(message):
             continue
         found = _shape_fault(message)
@@ -231,6 +231,13 @@ def _role(raw: bytes) -> str:
     except MALFORMED:
         message = _value(raw)
         return str(message.get("role")) if isinstance(message, dict) else ""
+
+
+def _values(messages: Sequence[bytes]) -> list[Any]:
+    try:
+        return list(map(msgspec.json.decode, messages))
+    except MALFORMED:
+        return list(map(_value, messages))
 
 
 def _value(raw: bytes) -> Any:

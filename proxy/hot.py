@@ -1,7 +1,7 @@
 """The conversations that this process holds hot, least recently used out first when they grow too large."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from memory_core.facts import Checkpoints
@@ -33,6 +33,11 @@ class Hot:
     def nbytes(self) -> int:
         """About how much memory it takes."""
         return self.fold.nbytes + self.facts.nbytes + _EMPTY_BYTES + _HEAD_BYTES * len(self.heads)
+
+    def holds(self, digests: Sequence[bytes], turns: int) -> bool:
+        """The first `turns` turns of a transcript of these digests: one digest stands for all before it."""
+        held = self.fold.digests
+        return not turns or (len(held) >= turns and held[turns - 1] == digests[turns - 1])
 
     def cut(self, turns: int) -> None:
         """Forget what follows the first `turns` turns."""

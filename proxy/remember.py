@@ -127,7 +127,8 @@ class Remember:
         asked = question.asked
         hot = self._hot.of(lineage.conversation)
         async with hot.lock:
-            await self._ready(hot, lineage, asked)
+            if not hot.holds(lineage.digests, asked):  # it did when the question was asked
+                await self._ready(hot, lineage, asked)
             before = hot.fold.state_at(asked)
             recalled = rank(
                 hot.fold.index,

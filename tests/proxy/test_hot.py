@@ -158,3 +158,11 @@ def test_nbytes_is_what_a_conversation_takes_short_or_long(turns, conversations)
     finally:
         tracemalloc.stop()
     assert sum(hot.nbytes for hot in kept) == pytest.approx(taken, rel=0.2)
+
+
+def test_a_conversation_holds_the_beginnings_of_its_own_transcript_and_of_no_other():
+    hot = grown(1, 3)
+    own, other = hot.fold.digests, [*hot.fold.digests[:1], b"another", b"third"]
+    assert [hot.holds(own, turns) for turns in range(4)] == [True] * 4
+    assert [hot.holds(other, turns) for turns in range(4)] == [True, True, False, False]
+    assert not hot.holds([*own, b"more"], 4)
