@@ -72,9 +72,17 @@ CASES = (
     Case("JSON, 100 kB, passthrough", chat(LONG_EXCHANGES, mode="passthrough"), end),
     Case("SSE, short, first event", chat(1, model="first"), first),
     Case("SSE, 100 kB, passthrough, first event", chat(LONG_EXCHANGES, model="first", mode="passthrough"), first),
+    Case("SSE, short, 53 events at once, the first", chat(1, model="burst"), first),
+    Case(
+        "SSE, 100 kB, passthrough, 53 events at once, the first",
+        chat(LONG_EXCHANGES, model="burst", mode="passthrough"),
+        first,
+    ),
     Case("SSE, short, 53 events at once, the last", chat(1, model="burst"), end),
     Case("JSON, 100 kB, compact, a new question", chat(LONG_EXCHANGES, mode="compact", name="Compact: "), end),
 )
+"""A "first event" is followed by a pause of some milliseconds, so that all cores sleep before each request, and waking
+them is in its time; what comes at once is asked for again at once, as JSON is."""
 
 
 async def one_by_one(
