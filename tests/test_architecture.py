@@ -78,7 +78,6 @@ CATCH_ALL = {
     "proxy/compose.py",  # memory never breaks an answer
     "proxy/learn.py",  # one exchange that cannot be learned does not stop the learner
     "embedders/worker.py",  # what is raised in a thread is told to whoever asked, who raises it
-    "memory_core/stores/sqlite_file.py",  # the same
 }
 
 # Modules that nothing shipped imports, and why they stay.
