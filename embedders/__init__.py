@@ -1,7 +1,7 @@
 """Text to unit vectors: the Embedder protocol, its errors, and `open_embedder`."""
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,16 @@ Vectors = NDArray[np.float32]
 LATER: ContextVar[bool] = ContextVar("isocost_embed_later", default=False)
 """Set by who can wait: such texts queue apart from the others', and a local model works on them in a thread that gives
 way to everything else. A context variable, since it says how and not what: every embedder may ignore it."""
+
+
+@contextmanager
+def giving_way() -> Iterator[None]:
+    """What is embedded meanwhile can wait."""
+    before = LATER.set(True)
+    try:
+        yield
+    finally:
+        LATER.reset(before)
 
 
 class EmbedderError(Exception):

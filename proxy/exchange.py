@@ -62,15 +62,16 @@ class Unwritten(msgspec.Struct, frozen=True):
         return LedgerEntry(self.conversation, encode_row(self.row), self.row.at, totals)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Waiting:
     """An exchange to be learned, and whom to tell; `whole` is its transcript with the answer. It `had_turn` once
-    it has waited for a spell."""
+    it has waited for a spell; `ahead` are the digests of the turns that were embedded for its next step."""
 
     exchange: Exchange
     whole: Lineage | None
     told: list[Receipt]
     had_turn: bool = False
+    ahead: frozenset[bytes] | None = None
 
     def goes_on_in(self, later: Lineage) -> bool:
         """All of it is in a later transcript, which is then enough to learn."""

@@ -1,25 +1,27 @@
 """The learner: one bounded queue, one worker, the only one that writes.
 
-`offer` never waits and never raises, so it can stand in a `finally` that a hang-up has cancelled. The ledger's rows are
-written together. Conversations are learned side by side, so that none waits for another: embedded at once, at a low
-priority, folded and written in spells (spells.py). What is lost to a full queue or a broken store is counted; a client
-that resends its history brings it back with the next request.
+`offer` never waits and never raises, so it can stand in a `finally` that a hang-up has cancelled. Conversations are
+learned side by side, so that none waits for another: embedded at once, at a low priority, folded and written in spells
+(spells.py). What is lost to a full queue or a broken store is counted; a client that resends its history brings it back
+with the next request.
 """
 
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
-from embedders import LATER, EmbedderError
+from embedders import EmbedderError, giving_way
 from memory_core.codec import MismatchError, StateCorruptionError
 from memory_core.stores import Store, StoreError
 from proxy.backlog import Backlog
 from proxy.errors import ProxyError
 from proxy.exchange import Exchange, Receipt, Unwritten, Waiting
 from proxy.lineage import Lineage, extended
+from proxy.log_entries import Fork
 from proxy.metrics import Metrics
 from proxy.remember import Remember
+from proxy.row_writer import RowWriter
 from proxy.runs import Runs
 from proxy.spells import Spells
 
@@ -33,13 +35,10 @@ TOGETHER_MAX = 64
 WAITING_TOKENS_MAX = 4_000_000
 """Of the transcripts that wait: some 16 MB of text."""
 
-ROWS_MAX = 4_096
-"""Rows that wait to be written; the store is far behind when there are so many."""
-
-ROWS_TOGETHER_MAX = 64
-"""In one write. It takes as long for each of 512, but those hold the interpreter for 8 to 23 ms at a time."""
-
 _KNOWN_MAX = 10_000
+
+_Line = deque[Waiting]
+"""The exchanges of one conversation, oldest first. The last one is all that need be folded."""
 
 
 class Learner:
@@ -48,15 +47,13 @@ class Learner:
     def __init__(self, remember: Remember, runs: Runs, store: Store, metrics: Metrics, *, queue_max: int) -> None:
         self._remember = remember
         self._runs = runs
-        self._store = store
+        self._rows = RowWriter(store, metrics)
         self._metrics = metrics
         self._queue: Backlog[Waiting] = Backlog(queue_max, weight_max=WAITING_TOKENS_MAX, lingers=False)
         self._newest: dict[str, Waiting] = {}
-        self._rows: Backlog[Unwritten] = Backlog(ROWS_MAX)
         metrics.learner_queue.set_function(lambda: self._unlearned)
-        metrics.ledger_queue.set_function(lambda: self._rows.undone)
         self._known: OrderedDict[bytes, None] = OrderedDict()
-        self._lines: dict[str, deque[Waiting]] = {}
+        self._lines: dict[str, _Line] = {}
         self._under_way = 0
         self._freed = asyncio.Event()
         self._spells = Spells()
@@ -67,17 +64,10 @@ class Learner:
     def offer(self, exchange: Exchange) -> "asyncio.Future[bool]":
         """Leave an exchange to be learned. The future tells whether it was, and its row written."""
         receipt = Receipt()
-        self._offer_row(exchange, receipt)
+        row = Unwritten(exchange.conversation, exchange.row, exchange.tenant, receipt)
+        self._rows.offer(row, urgent=exchange.is_urgent)
         self._offer_turns(exchange, receipt)
         return receipt.future
-
-    def _offer_row(self, exchange: Exchange, receipt: Receipt) -> None:
-        try:
-            unwritten = Unwritten(exchange.conversation, exchange.row, exchange.tenant, receipt)
-            self._rows.put(unwritten, urgent=exchange.is_urgent)
-        except asyncio.QueueFull:
-            self._metrics.learned.add("unrecorded")
-            receipt.tell(False)
 
     def _offer_turns(self, exchange: Exchange, receipt: Receipt) -> None:
         whole = None if exchange.lineage is None else extended(exchange.lineage, *exchange.answer)
@@ -101,7 +91,7 @@ class Learner:
 
     async def run(self) -> None:
         """Write rows and learn, for ever."""
-        await asyncio.gather(self._record_on(), self._learn_on())
+        await asyncio.gather(self._rows.run(), self._learn_on())
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until all that was offered is learned and recorded; returns how many were not in time."""
@@ -114,27 +104,6 @@ class Learner:
         except TimeoutError:
             log.warning("%d exchanges were not learned before the end", self._unlearned)
         return self._unlearned
-
-    async def _record_on(self) -> None:
-        """The rows that wait, all in one write: whether their exchanges can be learned or not, they were paid."""
-        while True:
-            taken = await self._rows.take(ROWS_TOGETHER_MAX)
-            written = False
-            try:
-                written = await self._record(taken)
-            finally:
-                for unwritten in taken:
-                    unwritten.receipt.tell(written)
-                self._rows.done(len(taken))
-
-    async def _record(self, taken: Sequence[Unwritten]) -> bool:
-        async def work() -> None:
-            await self._store.record(*(unwritten.entry() for unwritten in taken))
-
-        written = await self._guarded(work, "ledger")
-        if not written:
-            self._metrics.learned.add("unrecorded", by=len(taken))
-        return written
 
     async def _learn_on(self) -> None:
         """A step of each exchange that waits, those of one conversation one after the other; an unfinished one goes to
@@ -174,6 +143,8 @@ class Learner:
         line.append(waiting)
         if waiting.exchange.is_urgent:
             self._spells.begin()
+        else:
+            self._spells.stir()
         return False
 
     def _free_one(self) -> None:
@@ -182,15 +153,52 @@ class Learner:
         self._queue.done(1)
 
     async def _one_after_the_other(self, conversation: str) -> None:
-        """The exchanges of one conversation; one wait for a spell is enough for all."""
-        line = self._lines[conversation]
+        """The exchanges of one conversation."""
+        line, together = self._lines[conversation], True
         try:
             while line:
+                await self._turn(line)
+                together = together and await self._log_forks(line)  # what failed once may fail for one of them
                 await self._learn_one(line.popleft())
-                for waiting in line:
-                    waiting.had_turn = True
-        finally:
-            del self._lines[conversation]
+        finally:  # cancelled, where any are left
+            for waiting in self._lines.pop(conversation):
+                self._settle(waiting, False)
+                self._free_one()
+
+    async def _turn(self, line: _Line) -> None:
+        """Wait for a spell, once: a long import goes on with all of them. It is for all who are in line by then; who
+        comes while it lasts waits for the next, or it would never end."""
+        waiting = line[0]
+        if waiting.had_turn or waiting.exchange.is_urgent or self._is_known(waiting):
+            return
+        await self._read_ahead(waiting)
+        if not (self._hurries or self._under_way >= TOGETHER_MAX):
+            await self._spells.turn()
+        for each in line:
+            each.had_turn = True
+
+    async def _log_forks(self, line: _Line) -> bool:
+        """All but the last at once, where that is possible; those that are left are learned one by one. False if it
+        failed."""
+        forks = [(each, each.whole) for each in line if each.had_turn and each.whole and each is not line[-1]]
+        forks = [(each, whole) for each, whole in forks if not whole.explicit and not self._is_known(each)]
+        logged: list[Waiting] = []
+
+        async def work() -> None:
+            with giving_way():
+                told = await self._remember.log([_fork(each, whole) for each, whole in forks])
+            done = [fork for fork, is_logged in zip(forks, told, strict=True) if is_logged]
+            await self._runs.note(*[whole for each, whole in done if each.exchange.answer])
+            logged.extend(each for each, _ in done)
+
+        if forks and not await self._guarded(work, "learn"):
+            return False
+        for waiting in logged:
+            line.remove(waiting)
+            self._keep_known(waiting)
+            self._settle(waiting, True)
+            self._free_one()
+        return True
 
     async def _learn_one(self, waiting: Waiting) -> None:
         outcome: bool | None = False
@@ -216,6 +224,7 @@ class Learner:
         return outcome
 
     def _settle(self, waiting: Waiting, learned: bool) -> None:
+        self._metrics.learned.add("learned" if learned else "failed", by=len(waiting.told))
         for receipt in waiting.told:
             receipt.tell(learned)
         self._unlearned -= 1
@@ -223,63 +232,50 @@ class Learner:
     async def _learn(self, waiting: Waiting) -> bool | None:
         """One step: True if that was all, False if it failed, None if more is left."""
         outcome: bool | None = True
-        unlogged: frozenset[bytes] = frozenset()
-
-        async def ahead() -> None:
-            nonlocal unlogged
-            unlogged = await self._read_ahead(waiting)
 
         async def learn() -> None:
             nonlocal outcome
-            outcome = await self._step(waiting, unlogged)
+            outcome = await self._step(waiting)
 
-        if not self._is_known(waiting):
-            good = await self._guarded(ahead, "read ahead")
-            if good and not waiting.exchange.is_urgent:
-                await self._turn(waiting)
-            if not (good and await self._guarded(learn, "learn")):
-                self._metrics.learned.add("failed", by=len(waiting.told))
-                return False
-        if outcome:
-            self._metrics.learned.add("learned", by=len(waiting.told))
-        return outcome
+        if self._is_known(waiting):
+            return True
+        good = await self._read_ahead(waiting) and await self._guarded(learn, "learn")
+        waiting.ahead = None
+        return outcome if good else False
 
     def _is_known(self, waiting: Waiting) -> bool:
         """Nothing is to be learned: no transcript, or the same request again, and the same answer."""
         whole = waiting.whole
         return whole is None or (not whole.explicit and _end(whole) in self._known)
 
-    async def _turn(self, waiting: Waiting) -> None:
-        """Wait for a spell, once: a long import goes on with all of them."""
-        if not (waiting.had_turn or self._hurries or self._under_way >= TOGETHER_MAX):
-            await self._spells.turn()
-        waiting.had_turn = True
+    def _keep_known(self, waiting: Waiting) -> None:
+        if waiting.whole is not None:
+            self._known[_end(waiting.whole)] = None
+        if len(self._known) > _KNOWN_MAX:
+            self._known.popitem(last=False)
 
-    async def _step(self, waiting: Waiting, unlogged: frozenset[bytes]) -> bool | None:
+    async def _step(self, waiting: Waiting) -> bool | None:
         whole, exchange = waiting.whole, waiting.exchange
         if whole is None or exchange.lineage is None:
             return True
-        is_newest = whole.explicit or not self._lines.get(exchange.conversation)
-        said = exchange.lineage, exchange.answer, exchange.row.at, unlogged
-        if (is_newest or not await self._remember.log(*said)) and not await self._remember.learn(*said):
+        unlogged = waiting.ahead or frozenset()
+        if not await self._remember.learn(exchange.lineage, exchange.answer, exchange.row.at, unlogged):
             return None
         if exchange.answer:
             await self._runs.note(whole)
-        self._known[_end(whole)] = None
-        if len(self._known) > _KNOWN_MAX:
-            self._known.popitem(last=False)
+        self._keep_known(waiting)
         return True
 
-    async def _read_ahead(self, waiting: Waiting) -> frozenset[bytes]:
+    async def _read_ahead(self, waiting: Waiting) -> bool:
         """The model's part, in its own time and with nothing locked: on a machine that is busy this may take long, and
         a request that asks this conversation must not wait for it."""
-        if waiting.whole is None or waiting.exchange.is_urgent:
-            return frozenset()
-        later = LATER.set(True)
-        try:
-            return await self._remember.read_ahead(waiting.whole)
-        finally:
-            LATER.reset(later)
+
+        async def ahead() -> None:
+            if waiting.whole is not None and not waiting.exchange.is_urgent:
+                with giving_way():
+                    waiting.ahead = await self._remember.read_ahead(waiting.whole)
+
+        return waiting.ahead is not None or await self._guarded(ahead, "read ahead")
 
     async def _guarded(self, work: Callable[[], Awaitable[None]], stage: str) -> bool:
         """Nothing that goes wrong ends the only writer."""
@@ -293,6 +289,10 @@ class Learner:
             log.exception("an exchange was not learned")
             return False
         return True
+
+
+def _fork(waiting: Waiting, whole: Lineage) -> Fork:
+    return Fork(whole, whole.length - len(waiting.exchange.answer), waiting.exchange.row.at)
 
 
 def _end(whole: Lineage) -> bytes:

@@ -21,13 +21,14 @@ from memory_core.phases import phase
 from memory_core.recall import rank
 from memory_core.state import Capacities
 from memory_core.stores import Entry, Snapshot, Store
+from memory_core.transcript import Turn
 from memory_core.update import reported
 from proxy.catch_up import BLOCK_TURNS, CatchUp
 from proxy.embed import embed_question, embed_texts
 from proxy.hot import Hot, HotCache
 from proxy.leaning import Leaning
 from proxy.lineage import Lineage, as_sent, attached, continued, extended
-from proxy.log_entries import Origin, cut_in, cuts_of, entries
+from proxy.log_entries import EXCHANGE_TURNS, Fork, Origin, cut_in, entries, fork_entries
 from proxy.log_reader import LogReader, own_turns
 from proxy.message import Message
 from proxy.pace import Pace, piece
@@ -158,10 +159,13 @@ class Remember:
         shared = hot.fold.shared(lineage.digests) if hot else 0
         start = max(shared if shared else await self._logged(lineage), len(lineage.stored))
         turns = own_turns(lineage, start)[:LEARNED_TURNS_MAX]
-        known = await self._store.known(lineage.conversation, [turn.digest for turn in turns])
-        new = [turn for turn, is_known in zip(turns, known, strict=True) if not is_known]
+        new = turns if shared and len(turns) <= EXCHANGE_TURNS else await self._unlogged(lineage, turns)
         await embed_texts(self._embedder, [without_stamp(piece) for turn in new for piece in chunks(turn.text)])
         return frozenset(turn.digest for turn in new)
+
+    async def _unlogged(self, lineage: Lineage, turns: Sequence[Turn]) -> Sequence[Turn]:
+        known = await self._store.known(lineage.conversation, [turn.digest for turn in turns])
+        return [turn for turn, is_known in zip(turns, known, strict=True) if not is_known]
 
     async def learn(
         self, lineage: Lineage, answer: Sequence[Message], at: float, unlogged: frozenset[bytes] = frozenset()
@@ -184,22 +188,17 @@ class Remember:
         finally:
             hot.lock.release()
 
-    async def log(self, lineage: Lineage, answer: Sequence[Message], at: float, unlogged: frozenset[bytes]) -> bool:
-        """Append the last turns of a transcript, all that is `unlogged`, and fold nothing: of a prompt that is sent
-        with twenty questions only the newest may go on. False, and nothing done, where the log may lack more."""
-        whole = extended(lineage, *answer)
-        first = whole.length - len(unlogged)
-        turns = own_turns(whole, max(first, len(whole.stored)))
-        hot = self._hot.peek(lineage.conversation)
-        logged = min(hot.stored, hot.fold.shared(whole.digests)) if hot is not None else 0
-        if not unlogged or logged < first or {turn.digest for turn in turns} != unlogged:
-            return False
-        cuts = await cuts_of(turns, self._embedder)
-        async with piece(self._pace):
-            parent = whole.digests[first - 1] if first else whole.root
-            new = entries(turns, cuts, parent, first, Origin(self._embedder.name, at, lineage.length))
-        await self._store.append(lineage.conversation, new)
-        return True
+    async def log(self, forks: Sequence[Fork]) -> list[bool]:
+        """Append the last exchanges of transcripts of one conversation, and fold nothing: of a prompt that is sent with
+        twenty questions only the newest may go on. Tells of each whether it was, which it is where the log is known to
+        hold what came before."""
+        conversation = forks[0].whole.conversation
+        hot = self._hot.peek(conversation)
+        logged = [0 if hot is None else min(hot.stored, hot.fold.shared(fork.whole.digests)) for fork in forks]
+        new = await fork_entries(forks, logged, self._embedder, self._pace)
+        if any(new):
+            await self._store.append(conversation, [entry for each in new for entry in each])
+        return [bool(each) for each in new]
 
     async def _learn_step(
         self, hot: Hot, lineage: Lineage, answer: Sequence[Message], at: float, unlogged: frozenset[bytes]

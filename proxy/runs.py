@@ -35,19 +35,25 @@ class Runs:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def note(self, lineage: Lineage) -> None:
-        """Note the newest turns of a transcript, of one that is found by its content."""
-        key = b"" if lineage.explicit else _key(lineage.turns[-RUN_TURNS:])
-        if not key:
+    async def note(self, *lineages: Lineage) -> None:
+        """Note the newest turns of transcripts of one conversation, which is found by its content."""
+        noted = [(key, each) for each in lineages if not each.explicit and (key := _key(each.turns[-RUN_TURNS:]))]
+        if not noted:
             return
-        run = Run(lineage.conversation, lineage.digests[-1])
-        partition = _partition(lineage)
-        if await self._store.append(partition, [Entry(key, lineage.digests[-1], lineage.length, _encode(run))]):
+        partition = _partition(lineages[0])
+        runs = [_encode(Run(lineage.conversation, lineage.digests[-1])) for _, lineage in noted]
+        entries = [Entry(k, each.digests[-1], each.length, run) for (k, each), run in zip(noted, runs, strict=True)]
+        if await self._store.append(partition, entries) == len(entries):
             return
-        (stands,) = await self._store.read(partition, [key])
-        if stands != _encode(run):  # somebody else's: from now on it is nobody's
-            again = _again(key)
-            await self._store.append(partition, [Entry(again, lineage.digests[-1], lineage.length, b"")])
+        stand = await self._store.read(partition, [key for key, _ in noted])
+        # somebody else's: from now on it is nobody's
+        again = [
+            Entry(_again(entry.digest), entry.parent, entry.seq, b"")
+            for entry, run, stands in zip(entries, runs, stand, strict=True)
+            if stands != run
+        ]
+        if again:
+            await self._store.append(partition, again)
 
     async def find(self, lineage: Lineage) -> Run | None:
         """Whose run the transcript repeats right before its last user turn; None if nobody's or not only one's."""

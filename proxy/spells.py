@@ -23,10 +23,16 @@ class Spells:
             self._until = loop.time() + APART_S
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiting.append(waiter)
+        self.stir()
+        await waiter
+
+    def stir(self) -> None:
+        """Something has come: it is not quiet yet."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(min(loop.time() + QUIET_S, self._until), self.begin)
-        await waiter
+        if self._waiting:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(min(loop.time() + QUIET_S, self._until), self.begin)
 
     def begin(self) -> None:
         """A spell begins now, for all who wait for one."""

@@ -76,6 +76,7 @@ VAGUE_NAMES = {"utils", "util", "base", "manager", "factory", "helpers", "helper
 # is free everywhere.
 CATCH_ALL = {
     "proxy/compose.py",  # memory never breaks an answer
+    "proxy/row_writer.py",  # rows that cannot be written do not stop the next ones
     "proxy/learn.py",  # one exchange that cannot be learned does not stop the learner
     "embedders/worker.py",  # what is raised in a thread is told to whoever asked, who raises it
 }

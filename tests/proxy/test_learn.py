@@ -179,17 +179,18 @@ async def test_of_one_conversation_the_newest_transcript_is_enough(bench):
     """What waits of it is in what comes after, so that a backlog holds each conversation once."""
     texts = [f"turn {number}" for number in range(9)]
     whole = [exchange(*texts[: 2 * n + 1], answer=texts[2 * n + 1], turn=n) for n in range(4)]
-    other = exchange(*texts[:3], answer="another", turn=9)
-    futures = [bench.learner.offer(each) for each in (*whole, other)]
-    assert bench.queued == 2
+    others = [exchange(*texts[:3], answer=answer, turn=9) for answer in ("another", "a third")]
+    futures = [bench.learner.offer(each) for each in (*whole, *others)]
+    assert bench.queued == 3
     async with bench.running():
         assert all([await soon(future) for future in futures])
-    assert bench.counted("learned") == 5
-    for said_ in (texts[:8], [*texts[:3], "another"]):
+    assert bench.counted("learned") == 6
+    for said_ in (texts[:8], [*texts[:3], "another"], [*texts[:3], "a third"]):
         lineage = traced(chat(*said_))
         assert all(await bench.store.known(lineage.conversation, lineage.digests))
-    assert len(await bench.store.rows(whole[0].conversation, 99)) == 5
-    assert (bench.store.calls.count("append"), bench.store.calls.count("save")) == (1, 1)  # only the newest is folded
+    assert len(await bench.store.rows(whole[0].conversation, 99)) == 6
+    # the first, of which nothing was known, and the newest are folded
+    assert (bench.store.calls.count("append"), bench.store.calls.count("save")) == (1, 2)
 
 
 async def test_a_request_does_not_wait_while_the_learner_embeds(bench):

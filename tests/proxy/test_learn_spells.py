@@ -4,11 +4,15 @@ import asyncio
 
 from proxy.exchange import Exchange
 from proxy.remember import LEARNED_TURNS_MAX
-from proxy.spells import QUIET_S
+from proxy.spells import APART_S, QUIET_S
 from tests.support.learner import exchange, soon
 from tests.support.messages import chat, said, traced
+from tests.support.stores import SlowStore
 
 pytest_plugins = ["tests.support.learner"]
+
+QUESTION_S = 0.02
+"""From one question to the next of a client that does not pause."""
 
 
 async def test_while_exchanges_come_they_are_embedded_at_once_and_folded_together(bench):
@@ -51,3 +55,34 @@ async def test_a_long_import_waits_for_one_spell_and_no_more(bench):
         async with asyncio.timeout(QUIET_S * steps):
             assert await bench.learner.offer(long)
     assert bench.store.calls.count("save") == steps
+
+
+async def test_a_spell_ends_while_exchanges_of_its_conversation_come(bench):
+    """On a slow store: who comes meanwhile waits for the next, and only the newest of each is folded."""
+    bench.store.inner = SlowStore(bench.store.inner, QUESTION_S, ["append", "save"])
+    offered = []
+    async with bench.running():
+        for number in range(60):
+            offered.append(bench.learner.offer(exchange("a", "fine", f"and {number}?", answer="well")))
+            await asyncio.sleep(QUESTION_S)
+        assert all([await soon(future) for future in offered])
+    seconds = 60 * QUESTION_S
+    assert bench.store.calls.count("save") <= 3 + seconds / APART_S
+    assert bench.counted("learned") == 60
+
+
+async def test_one_that_cannot_be_learned_does_not_take_the_others_along(bench):
+    bench.embedder.poison = frozenset(["and 3?"])
+    async with bench.running():
+        assert await soon(bench.learner.offer(exchange("a", answer="fine")))
+        forks = [bench.learner.offer(exchange("a", "fine", f"and {number}?", answer="well")) for number in range(9)]
+        assert [await soon(future) for future in forks] == [number != 3 for number in range(9)]
+    assert (bench.counted("learned"), bench.counted("failed")) == (9, 1)
+
+
+async def test_who_is_cut_off_while_it_waits_for_a_spell_is_told(bench):
+    async with bench.running():
+        offered = [bench.learner.offer(exchange("a", answer=f"answer {number}")) for number in range(3)]
+        await asyncio.sleep(QUIET_S / 4)
+        assert not any(future.done() for future in offered)
+    assert bench.counted("failed") == 3

@@ -32,6 +32,16 @@ async def test_while_others_come_all_wait_and_then_begin_together():
     assert min(turns) > 0.8 * APART_S
 
 
+async def test_it_is_not_quiet_while_anything_comes():
+    loop, spells = asyncio.get_running_loop(), Spells()
+    spells.stir()  # nobody waits: nothing to put off
+    begun, turn = loop.time(), asyncio.create_task(spells.turn())
+    while not turn.done():
+        await asyncio.sleep(QUIET_S / 4)
+        spells.stir()
+    assert 0.8 * APART_S < loop.time() - begun < APART_S + 10 * QUIET_S
+
+
 async def test_nobody_waits_longer_than_that():
     loop, spells = asyncio.get_running_loop(), Spells()
     first = asyncio.create_task(spells.turn())
