@@ -81,21 +81,51 @@ async def test_concurrent_calls_share_what_is_under_way() -> None:
     await cache.aclose()
 
 
-async def test_a_first_caller_who_leaves_takes_nothing_along() -> None:
+async def test_where_a_first_caller_leaves_the_next_goes_on_for_all() -> None:
     inner = GatedEmbedder(is_open=False)
     cache = CachingEmbedder(inner, bytes_max=10 * ENTRY_BYTES)
-    leaves = asyncio.create_task(cache.embed(["a"]))
+    leaves = asyncio.create_task(cache.embed(["a", "b"]))
     await inner.started.wait()
-    stays = asyncio.create_task(cache.embed(["a"]))
-    while cache.hits == 0:
+    stay = [asyncio.create_task(cache.embed(texts)) for texts in (["a"], ["a", "c"], ["b", "a"])]
+    while cache.hits < 4:
         await asyncio.sleep(0)
     leaves.cancel()
+    stay[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaves
     inner.gate.set()
-    assert (await stays).shape == (1, 64)
-    assert inner.calls == [["a"]]
-    assert inner.cancelled_calls == 0
+    two, three = await asyncio.gather(*stay[1:])
+    assert two.tobytes() == (await HashedWordsEmbedder().embed(["a", "c"])).tobytes()
+    assert three.tobytes() == (await HashedWordsEmbedder().embed(["b", "a"])).tobytes()
+    assert sorted(text for call in inner.calls for text in call) == ["a", "a", "b", "b", "c"]
+    assert (cache.hits + cache.misses, cache.misses) == (7, 5)
+    await cache.aclose()
+
+
+async def test_what_others_bring_besides_is_no_reason_to_be_content() -> None:
+    inner = GatedEmbedder(is_open=False)
+    cache = CachingEmbedder(inner, bytes_max=10 * ENTRY_BYTES)
+    brings = asyncio.create_task(cache.embed(["a", "x", "y", "z"]))
+    leaves = asyncio.create_task(cache.embed(["b"]))
+    stays = asyncio.create_task(cache.embed(["a", "b"]))
+    while cache.hits < 2:
+        await asyncio.sleep(0)
+    leaves.cancel()
+    inner.gate.set()
+    assert (await stays).tobytes() == (await HashedWordsEmbedder().embed(["a", "b"])).tobytes()
+    await brings
+    await cache.aclose()
+
+
+async def test_what_was_under_way_is_had_though_it_is_not_kept() -> None:
+    inner = GatedEmbedder(is_open=False)
+    cache = CachingEmbedder(inner, bytes_max=0)
+    calls = [asyncio.create_task(cache.embed(texts)) for texts in (["a"], ["b", "a"])]
+    await inner.started.wait()
+    await asyncio.sleep(0)
+    inner.gate.set()
+    await asyncio.gather(*calls)
+    assert inner.calls == [["a"], ["b"]]
     await cache.aclose()
 
 
@@ -149,12 +179,13 @@ async def test_an_error_reaches_all_who_share_it_and_is_not_kept() -> None:
 
 async def test_closing_fails_those_who_wait() -> None:
     inner = GatedEmbedder(is_open=False)
-    cache = CachingEmbedder(inner, bytes_max=10 * ENTRY_BYTES)
-    waiting = asyncio.create_task(cache.embed(["a"]))
+    cache = CachingEmbedder(BatchingEmbedder(inner, 100, 100), bytes_max=10 * ENTRY_BYTES)
+    waiting = [asyncio.create_task(cache.embed(["a"])) for _ in range(2)]
     await inner.started.wait()
     await cache.aclose()
-    with pytest.raises(EmbedderError, match="closed"):
-        await waiting
+    for each in waiting:
+        with pytest.raises(EmbedderError, match="closed"):
+            await each
     assert inner.cancelled_calls == 1
 
 
