@@ -15,8 +15,9 @@ from statistics import median
 
 import uvloop
 
-from benchmarks.wire import Case, chat, end, first, one_by_one, said, throughput
+from benchmarks.wire import throughput
 from benchmarks.wire_client import KEY
+from benchmarks.wire_latency import Case, chat, end, first, one_by_one, said
 from benchmarks.wire_places import OTHER_CORE, PROXY_CORE, Place, free_port, isocost, mock, pin, running
 
 ROUNDS = 150

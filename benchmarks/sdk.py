@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from benchmarks.wire import said
+from benchmarks.wire_latency import said
 from benchmarks.wire_places import free_port, isocost, running
 
 OUTCOMES = ("failure", "error", "skipped")

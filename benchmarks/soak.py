@@ -21,8 +21,9 @@ import httpx
 import uvloop
 
 from benchmarks.overhead import messages
-from benchmarks.wire import LONG_EXCHANGES, MIDDLE_EXCHANGES, said
+from benchmarks.wire import MIDDLE_EXCHANGES
 from benchmarks.wire_client import Connection, Heard, post
+from benchmarks.wire_latency import LONG_EXCHANGES, said
 from benchmarks.wire_mock import ANSWER, BURST_EVENTS
 from benchmarks.wire_places import OTHER_CORE, Place, isocost, mock, pin
 

@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks import wire
 from benchmarks.wire_client import Connection, post
+from benchmarks.wire_latency import CASES, Case, Round, chat, end, exceeded, one_round, quietest
 from benchmarks.wire_mock import ANSWER, BURST_EVENTS, FIRST_S, PACED_EVENTS
 from benchmarks.wire_places import bare, isocost, mock
 
@@ -30,16 +31,34 @@ async def test_the_mock_is_what_the_client_takes_it_for():
 @pytest.mark.slow
 async def test_each_case_is_answered_directly_and_through_the_proxy():
     async with mock() as upstream, bare(upstream.port) as least, isocost(upstream.port, (0, 1)) as proxy:
-        assert len((await wire.one_by_one(wire.CASES[0], upstream.port, least.port, 3))[1]) == 3
-        for case in wire.CASES:
-            direct, proxied = await wire.one_by_one(case, upstream.port, proxy.port, 3)
-            assert len(direct) == len(proxied) == 3
-            assert all(0 < seconds < 20 for seconds in direct + proxied)
-        stages = await wire.stages(proxy.port)
-        assert stages["recall"][1] >= 3
-        assert await wire.throughput(proxy.port, [wire.chat(1)] * 4, 0.2) > 10
+        for case in CASES:
+            measured = await one_round(case, (upstream, least, proxy), 4, 0)
+            assert -5 < measured.bare < 1_000
+            assert -5 < measured.added < 20_000
+        assert measured.stages["recall"] > 0
+        assert 0 < measured.model < 1_000
+        assert await wire.throughput(proxy.port, [chat(1)] * 4, 0.2) > 10
         first, gap = await wire.side_by_side(proxy.port, 3)
         assert 0 < first < 5
         assert 0.005 < gap < 1
         assert proxy.cpu_s > 0
         assert 0 < max(proxy.threads_s.values()) < proxy.cpu_s + 1
+
+
+def measured(bare, added, model=0.0):
+    return Round(0.1, bare, added, added, model, {})
+
+
+def test_quiet_is_where_the_bare_proxy_was_fast_whatever_ours_was():
+    rounds = [measured(0.5, 0.1), measured(0.3, 2.0), measured(0.2, 0.9), measured(0.9, 0.1), measured(0.4, 1.1)]
+    assert quietest(rounds) == [rounds[2], rounds[1], rounds[4]]
+
+
+def test_a_bar_can_be_missed():
+    plain = Case("plain", chat(1), end, 1.0)
+    assert exceeded(plain, [measured(0.3, 0.9)] * 3) == ""
+    assert "plain: 1.10 ms added, 1.0 allowed" in exceeded(plain, [measured(0.3, 1.1)] * 3)
+    asking = Case("asking", chat(1), end, 3.0, embeds=True)
+    assert exceeded(asking, [measured(0.3, 6.9, 4.0)] * 3) == ""
+    assert "3.10 ms added beside the model's own time" in exceeded(asking, [measured(0.3, 7.1, 4.0)] * 3)
+    assert exceeded(Case("told only", chat(1), end), [measured(0.3, 99.0)] * 3) == ""
