@@ -9,7 +9,7 @@ SERVE := .venv/.serve-installed
 DEV := .venv/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo lint check test test-all bench bench-peers sdk-tests fix clean
+.PHONY: help setup serve demo lint check test test-all soak bench bench-peers sdk-tests fix clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: $(DEV) ## every test but the soak
 
 test-all: lint ## everything, minutes of load included
 	$(BIN)/pytest $(ARGS)
+
+soak: $(DEV) ## 20,000 requests and 5,000 hang-ups: does memory stay flat? a minute or two
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench: $(DEV) ## measure, and print one table
 	$(BIN)/python -m benchmarks $(ARGS)

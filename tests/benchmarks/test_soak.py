@@ -1,11 +1,22 @@
 """The soak on few requests: that it runs to its end, and that each of its bars can be missed."""
 
+import os
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
 from benchmarks import soak
 from benchmarks.wire_places import Place, isocost, mock
+
+
+@pytest.fixture(autouse=True)
+def cores() -> Iterator[None]:
+    """The soak keeps its own process to one core; what is tested after it in this process may have all of them."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    yield
+    if before is not None:
+        os.sched_setaffinity(0, before)
 
 
 @pytest.mark.slow
@@ -52,3 +63,8 @@ def test_each_bar_can_be_missed(start_mb: float, end_mb: float, waiting: int, wr
 def test_the_same_requests_are_made_in_every_run():
     first, again = ([request for request, _ in zip(soak.client(3), range(80), strict=False)] for _ in range(2))
     assert first == again
+
+
+@pytest.mark.soak
+async def test_twenty_thousand_requests_and_five_thousand_hang_ups_leave_nothing_behind():
+    assert (await soak.measure(requests=20_000, aborted=5_000)).holds
