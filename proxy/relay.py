@@ -14,12 +14,16 @@ from starlette.types import Receive, Send
 
 from proxy.errors import BodyTooLargeError, ProxyError, UpstreamError
 from proxy.headers import Headers, header
-from proxy.patience import Timed
+from proxy.patience import Timed, ended
 
 _LAST = (b"[DONE]", b"response.completed", b"response.incomplete", b"response.failed")
 """What the end of a stream says, of chat and of responses."""
 
 _LAST_BYTES_MAX = max(map(len, _LAST))
+
+AFTER_LAST_S = 0.25
+"""Servers end a stream with what they call its last event, or right after it; one that is kept open all the same must
+not keep a client waiting that reads no further than that event."""
 
 
 class ClientGoneError(Exception):
@@ -64,7 +68,7 @@ async def until_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
             raise
     finally:
         watcher.cancel()
-        watcher.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        watcher.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
 async def relay(
@@ -79,15 +83,16 @@ async def relay(
     """Send an upstream's response on: its status, these headers, its bytes. Closes it, whatever happens.
 
     To `hold` is to keep a chunk that could be the last until `before_end` has returned; of a stream only one that says
-    so. Else none waits for the next. Raises UpstreamError if the upstream breaks off or the whole takes too long, even
+    so, and where nothing follows for AFTER_LAST_S though the upstream does not end, that was the end. Else none waits
+    for the next. Raises UpstreamError if the upstream breaks off or the whole takes too long, even
     to be read; the client then sees its connection break, as it would have without us.
     """
+    pieces = _Pieces(response.stream)
     try:
         await send(
             {"type": "http.response.start", "status": response.status_code, "headers": _framed(response, headers)}
         )
         holding = _Holding(headers) if hold else None
-        pieces = _pieces(response.stream)
         last = b""
         while (chunk := await _next(pieces, send, last)) is not None:
             if last:
@@ -96,9 +101,12 @@ async def relay(
             last = chunk
             if _is_whole(response.stream):
                 break
-            if holding is None or not holding.may_end(chunk):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                last = b""
+            if holding is not None and holding.may_end(chunk):
+                if not holding.is_stream or await pieces.more_within(AFTER_LAST_S):
+                    continue
+                await before_end()
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            last = b""
         await before_end()
         await send({"type": "http.response.body", "body": last, "more_body": False})
     except asyncio.CancelledError:
@@ -106,13 +114,50 @@ async def relay(
             raise UpstreamError("the answer took too long, or was not read") from None
         raise
     finally:
+        pieces.close()
         await response.aclose()
 
 
-async def _next(pieces: AsyncIterator[bytes], send: Send, held: bytes) -> bytes | None:
+class _Pieces:
+    """The pieces of an answer, one of which may be waited for before it is asked for."""
+
+    def __init__(self, stream: object) -> None:
+        if not isinstance(stream, httpx.AsyncByteStream):
+            raise UpstreamError("the upstream's answer cannot be read")
+        self._pieces: AsyncIterator[bytes] = aiter(stream)
+        self._coming: asyncio.Task[bytes | None] | None = None
+
+    async def next(self) -> bytes | None:
+        """None at the end."""
+        if self._coming is None:
+            return await anext(self._pieces, None)
+        coming, self._coming = self._coming, None
+        try:
+            return await coming
+        finally:
+            coming.cancel()
+
+    async def more_within(self, seconds: float) -> bool:
+        """Whether the next, or the end, comes as soon as that; it is not lost where it comes later."""
+        if self._coming is None:
+            self._coming = asyncio.create_task(self._ahead())
+        await ended(self._coming, within_s=seconds)
+        return self._coming.done()
+
+    def close(self) -> None:
+        """Wait no more."""
+        if self._coming is not None:
+            self._coming.cancel()
+            self._coming.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _ahead(self) -> bytes | None:
+        return await anext(self._pieces, None)
+
+
+async def _next(pieces: _Pieces, send: Send, held: bytes) -> bytes | None:
     """The next chunk; where the upstream breaks off instead, what was held goes out before that is told."""
     try:
-        return await anext(pieces, None)
+        return await pieces.next()
     except (httpx.HTTPError, OSError) as error:
         if held:
             await send({"type": "http.response.body", "body": held, "more_body": True})
@@ -136,24 +181,18 @@ class _Holding:
     """Which chunks of an answer could be its last."""
 
     def __init__(self, headers: Headers) -> None:
-        self._is_stream = header(headers, b"content-type").lower().startswith(b"text/event-stream")
+        self.is_stream = header(headers, b"content-type").lower().startswith(b"text/event-stream")
         self._tail = b""
 
     def may_end(self, chunk: bytes) -> bool:
         """Of a stream only a chunk that says so, also where the words are cut."""
         heard = self._tail + chunk
         self._tail = heard[1 - _LAST_BYTES_MAX :]
-        return not self._is_stream or _may_end(heard)
+        return not self.is_stream or _may_end(heard)
 
 
 def _may_end(heard: bytes) -> bool:
     return _LAST[0] in heard or (b"response." in heard and any(mark in heard for mark in _LAST))
-
-
-def _pieces(stream: object) -> AsyncIterator[bytes]:
-    if not isinstance(stream, httpx.AsyncByteStream):
-        raise UpstreamError("the upstream's answer cannot be read")
-    return aiter(stream)
 
 
 async def send_error(error: ProxyError, send: Send, extra: Headers) -> None:

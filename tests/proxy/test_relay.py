@@ -9,7 +9,7 @@ from proxy.demo.serving import serve_app
 from proxy.errors import BadRequestError, UpstreamError
 from proxy.headers import end_to_end
 from proxy.patience import Patience, Timed, Timer
-from proxy.relay import relay, send_error
+from proxy.relay import AFTER_LAST_S, relay, send_error
 from proxy.transport import PooledTransport
 from proxy.upstream import Target, Upstream
 from tests.support.upstreams import dies_mid_stream
@@ -136,6 +136,52 @@ async def test_the_end_is_held_until_the_turn_is_safe(chunks, headers, held):
     unheld = await relayed(Chunks(*chunks), headers)
     assert unheld.log[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
     assert unheld.body == b"".join(chunks)
+
+
+@pytest.mark.parametrize("after", [[], [b": bye\n\n"]])
+async def test_a_stream_that_is_kept_open_after_its_last_event_keeps_nobody_waiting(after):
+    client, may_end = Client(), asyncio.Event()
+
+    class KeptOpen(Chunks):
+        async def __aiter__(self):
+            yield b"data: a\n\ndata: [DONE]\n\n"
+            await may_end.wait()
+            for chunk in after:
+                yield chunk
+
+    relaying = asyncio.create_task(relayed(KeptOpen(), client=client, hold=True))
+    async with asyncio.timeout(20 * AFTER_LAST_S):
+        while client.body != b"data: a\n\ndata: [DONE]\n\n":
+            await asyncio.sleep(0.01)
+    assert client.log[-2] == "before end"
+    may_end.set()
+    await relaying
+    assert client.body == b"".join([b"data: a\n\ndata: [DONE]\n\n", *after])
+    assert client.log[-1]["more_body"] is False
+
+
+@pytest.mark.parametrize("error", [httpx.ReadError("x"), None])
+async def test_whoever_goes_while_a_stream_is_kept_open_is_not_waited_for(error):
+    client, may_end = Client(), asyncio.Event()
+
+    class KeptOpen(Chunks):
+        async def __aiter__(self):
+            yield b"data: [DONE]\n\n"
+            await may_end.wait()
+            raise error
+
+    stream = KeptOpen()
+    relaying = asyncio.create_task(relayed(stream, client=client, hold=True))
+    async with asyncio.timeout(20 * AFTER_LAST_S):
+        while not client.body:
+            await asyncio.sleep(0.01)
+        if error is None:
+            relaying.cancel()
+        may_end.set()
+        with pytest.raises(UpstreamError if error else asyncio.CancelledError):
+            await relaying
+    assert stream.closed
+    assert client.body == b"data: [DONE]\n\n"
 
 
 async def test_what_follows_done_is_relayed_too():
