@@ -8,13 +8,13 @@ wait (LATER): that may take long. Keys are digests; no text is kept.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedders import LATER, Embedder, EmbedderError, Vectors
+from embedders import LATER, Embedder, Vectors
 from embedders.batching import closed_error
 
 Rows = dict[bytes, NDArray[np.float32]]
@@ -32,15 +32,15 @@ class _Flight:
 
     def __init__(self, *, later: bool) -> None:
         self.later = later
-        self._aboard: list[asyncio.Future[Rows | EmbedderError]] = []
+        self._aboard: list[asyncio.Future[Rows | Exception]] = []
 
-    def board(self) -> asyncio.Future[Rows | EmbedderError]:
+    def board(self) -> asyncio.Future[Rows | Exception]:
         """What it brings: no rows if it was given up, or the error that it ended with."""
-        told: asyncio.Future[Rows | EmbedderError] = asyncio.get_running_loop().create_future()
+        told: asyncio.Future[Rows | Exception] = asyncio.get_running_loop().create_future()
         self._aboard.append(told)
         return told
 
-    def land(self, outcome: Rows | EmbedderError) -> None:
+    def land(self, outcome: Rows | Exception) -> None:
         """Tell all aboard who have not left."""
         for told in self._aboard:
             if not told.done():
@@ -103,7 +103,7 @@ class CachingEmbedder:
         """Compute what nobody does, and wait for what others do; where one of them has left, that is not found yet."""
         later = LATER.get()
         own: dict[bytes, str] = {}
-        others: dict[_Flight, asyncio.Future[Rows | EmbedderError]] = {}
+        others: dict[_Flight, asyncio.Future[Rows | Exception]] = {}
         for digest, text in wanted.items():
             flight = self._flights.get(digest)
             if digest in found:
@@ -118,26 +118,29 @@ class CachingEmbedder:
             found |= await self._fly(own, _Flight(later=later))
         for landed in others.values():
             outcome = await landed
-            if isinstance(outcome, EmbedderError):
+            if isinstance(outcome, Exception):
                 raise outcome
             found |= outcome
 
     async def _fly(self, own: Mapping[bytes, str], flight: _Flight) -> Rows:
-        outcome: Rows | EmbedderError = {}
         self._flights.update(dict.fromkeys(own, flight))
         try:
-            vectors = await self._inner.embed([*own.values()])
-            outcome = dict(zip(own, vectors, strict=True))
-            self._keep(outcome)
-        except EmbedderError as error:
-            outcome = error
+            rows = dict(zip(own, await self._inner.embed([*own.values()]), strict=True))
+        except asyncio.CancelledError:
+            self._land(own, flight, {})
             raise
-        finally:
-            for digest in own:
-                if self._flights.get(digest) is flight:
-                    del self._flights[digest]
-            flight.land(outcome)
-        return outcome
+        except Exception as error:
+            self._land(own, flight, error)
+            raise
+        self._keep(rows)
+        self._land(own, flight, rows)
+        return rows
+
+    def _land(self, own: Iterable[bytes], flight: _Flight, outcome: Rows | Exception) -> None:
+        for digest in own:
+            if self._flights.get(digest) is flight:
+                del self._flights[digest]
+        flight.land(outcome)
 
     def _keep(self, rows: Rows) -> None:
         if self._closed:

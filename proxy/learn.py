@@ -8,7 +8,6 @@ with the next request.
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 
 from embedders import EmbedderError, giving_way
@@ -17,8 +16,9 @@ from memory_core.stores import Store, StoreError
 from proxy.backlog import Backlog
 from proxy.errors import ProxyError
 from proxy.exchange import Exchange, Receipt, Unwritten, Waiting
+from proxy.forks import Fork
+from proxy.line import Known, Line
 from proxy.lineage import Lineage, extended
-from proxy.log_entries import Fork
 from proxy.metrics import Metrics
 from proxy.remember import Remember
 from proxy.row_writer import RowWriter
@@ -37,9 +37,6 @@ WAITING_TOKENS_MAX = 4_000_000
 
 _KNOWN_MAX = 10_000
 
-_Line = deque[Waiting]
-"""The exchanges of one conversation, oldest first. The last one is all that need be folded."""
-
 
 class Learner:
     """Run `run()` as a task; `drain()` at the end."""
@@ -52,8 +49,8 @@ class Learner:
         self._queue: Backlog[Waiting] = Backlog(queue_max, weight_max=WAITING_TOKENS_MAX, lingers=False)
         self._newest: dict[str, Waiting] = {}
         metrics.learner_queue.set_function(lambda: self._unlearned)
-        self._known: OrderedDict[bytes, None] = OrderedDict()
-        self._lines: dict[str, _Line] = {}
+        self._known = Known(_KNOWN_MAX)
+        self._lines: dict[str, Line] = {}
         self._under_way = 0
         self._freed = asyncio.Event()
         self._spells = Spells()
@@ -112,7 +109,7 @@ class Learner:
         tasks: set[asyncio.Task[None]] = set()
         try:
             while True:
-                while self._under_way >= TOGETHER_MAX:
+                while self._is_crowded:
                     self._spells.begin()
                     self._freed.clear()
                     await self._freed.wait()
@@ -134,18 +131,20 @@ class Learner:
         line = self._lines.get(waiting.exchange.conversation)
         self._under_way += 1
         if line is None:
-            self._lines[waiting.exchange.conversation] = deque([waiting])
+            self._lines[waiting.exchange.conversation] = Line(waiting)
             return True
-        if line and waiting.whole is not None and line[-1].goes_on_in(waiting.whole):
-            waiting.told[:0] = line.pop().told
+        if line.add(waiting):
             self._unlearned -= 1
             self._free_one()
-        line.append(waiting)
-        if waiting.exchange.is_urgent:
+        if waiting.exchange.is_urgent or waiting.had_turn:
             self._spells.begin()
         else:
             self._spells.stir()
         return False
+
+    @property
+    def _is_crowded(self) -> bool:  # no more can begin before some are done: nobody is to wait for a spell
+        return self._under_way >= TOGETHER_MAX
 
     def _free_one(self) -> None:
         self._under_way -= 1
@@ -157,30 +156,36 @@ class Learner:
         line, together = self._lines[conversation], True
         try:
             while line:
-                await self._turn(line)
+                if line.next is None or (self._is_crowded and not line.have_had_turn):
+                    await self._turn(line)
+                    together = True
                 together = together and await self._log_forks(line)  # what failed once may fail for one of them
-                await self._learn_one(line.popleft())
+                if (waiting := line.next) is not None:
+                    await self._learn_one(line, waiting)
         finally:  # cancelled, where any are left
-            for waiting in self._lines.pop(conversation):
+            del self._lines[conversation]
+            for waiting in line.clear():
                 self._settle(waiting, False)
                 self._free_one()
 
-    async def _turn(self, line: _Line) -> None:
-        """Wait for a spell, once: a long import goes on with all of them. It is for all who are in line by then; who
-        comes while it lasts waits for the next, or it would never end."""
-        waiting = line[0]
-        if waiting.had_turn or waiting.exchange.is_urgent or self._is_known(waiting):
-            return
-        await self._read_ahead(waiting)
-        if not (self._hurries or self._under_way >= TOGETHER_MAX):
-            await self._spells.turn()
-        for each in line:
-            each.had_turn = True
+    async def _turn(self, line: Line) -> None:
+        """Embed what the first one brings, and wait for a spell, once: a long import goes on with all of them. It is
+        for all who are in line by then; who comes while it lasts waits for the next, or it would never end."""
+        first = line.first
+        if self._is_known(first):
+            first.had_turn = True
+        elif await self._read_ahead(first):
+            if not (self._hurries or self._is_crowded or line.is_urgent):
+                await self._spells.turn()
+            line.give_turn()
+        elif line.remove(first):
+            self._settle(first, False)
+            self._free_one()
 
-    async def _log_forks(self, line: _Line) -> bool:
+    async def _log_forks(self, line: Line) -> bool:
         """All but the last at once, where that is possible; those that are left are learned one by one. False if it
         failed."""
-        forks = [(each, each.whole) for each in line if each.had_turn and each.whole and each is not line[-1]]
+        forks = [(each, each.whole) for each in line.outrun if each.whole is not None]
         forks = [(each, whole) for each, whole in forks if not whole.explicit and not self._is_known(each)]
         logged: list[Waiting] = []
 
@@ -191,25 +196,30 @@ class Learner:
             await self._runs.note(*[whole for each, whole in done if each.exchange.answer])
             logged.extend(each for each, _ in done)
 
-        if forks and not await self._guarded(work, "learn"):
+        if forks and not await self._guarded(work, "learn", "exchanges were not written together, but are one by one"):
             return False
         for waiting in logged:
             line.remove(waiting)
-            self._keep_known(waiting)
+            self._known.add(waiting.whole)
             self._settle(waiting, True)
             self._free_one()
         return True
 
-    async def _learn_one(self, waiting: Waiting) -> None:
+    async def _learn_one(self, line: Line, waiting: Waiting) -> None:
+        line.remove(waiting)
         outcome: bool | None = False
         try:
-            outcome = await self._learn(waiting)
-            if outcome is None:
-                outcome = await self._again(waiting)
+            learned = await self._learn(waiting)
+            if learned is None and len(self._queue) == 0:  # it goes on at once: nobody wants its place
+                line.put_back(waiting)
+                outcome = None
+                return
+            outcome = await self._again(waiting) if learned is None else learned
         finally:
             if outcome is not None:
                 self._settle(waiting, outcome)
-            self._free_one()
+            if waiting not in line:
+                self._free_one()
 
     async def _again(self, waiting: Waiting) -> bool | None:
         """Back into the queue; where it is full, go on with this one until a place is free or it is learned."""
@@ -245,14 +255,7 @@ class Learner:
 
     def _is_known(self, waiting: Waiting) -> bool:
         """Nothing is to be learned: no transcript, or the same request again, and the same answer."""
-        whole = waiting.whole
-        return whole is None or (not whole.explicit and _end(whole) in self._known)
-
-    def _keep_known(self, waiting: Waiting) -> None:
-        if waiting.whole is not None:
-            self._known[_end(waiting.whole)] = None
-        if len(self._known) > _KNOWN_MAX:
-            self._known.popitem(last=False)
+        return waiting.whole is None or waiting.whole in self._known
 
     async def _step(self, waiting: Waiting) -> bool | None:
         whole, exchange = waiting.whole, waiting.exchange
@@ -263,7 +266,7 @@ class Learner:
             return None
         if exchange.answer:
             await self._runs.note(whole)
-        self._keep_known(waiting)
+        self._known.add(waiting.whole)
         return True
 
     async def _read_ahead(self, waiting: Waiting) -> bool:
@@ -277,23 +280,21 @@ class Learner:
 
         return waiting.ahead is not None or await self._guarded(ahead, "read ahead")
 
-    async def _guarded(self, work: Callable[[], Awaitable[None]], stage: str) -> bool:
+    async def _guarded(
+        self, work: Callable[[], Awaitable[None]], stage: str, sentence: str = "an exchange was not learned"
+    ) -> bool:
         """Nothing that goes wrong ends the only writer."""
         try:
             with self._metrics.stage(stage):
                 await work()
         except LEARNING_ERRORS as error:
-            log.warning("an exchange was not learned: %s", type(error).__name__)
+            log.warning("%s: %s", sentence, type(error).__name__)
             return False
         except Exception:  # a bug: logged with its trace, never swallowed
-            log.exception("an exchange was not learned")
+            log.exception(sentence)
             return False
         return True
 
 
 def _fork(waiting: Waiting, whole: Lineage) -> Fork:
     return Fork(whole, whole.length - len(waiting.exchange.answer), waiting.exchange.row.at)
-
-
-def _end(whole: Lineage) -> bytes:
-    return whole.digests[-1] if whole.length else whole.root

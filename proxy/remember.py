@@ -25,10 +25,11 @@ from memory_core.transcript import Turn
 from memory_core.update import reported
 from proxy.catch_up import BLOCK_TURNS, CatchUp
 from proxy.embed import embed_question, embed_texts
+from proxy.forks import Fork, Forks
 from proxy.hot import Hot, HotCache
 from proxy.leaning import Leaning
 from proxy.lineage import Lineage, as_sent, attached, continued, extended
-from proxy.log_entries import EXCHANGE_TURNS, Fork, Origin, cut_in, entries, fork_entries
+from proxy.log_entries import Origin, cut_in, entries
 from proxy.log_reader import LogReader, own_turns
 from proxy.message import Message
 from proxy.pace import Pace, piece
@@ -44,6 +45,9 @@ LEARNED_TURNS_MAX = 32
 
 _NEAR_TURNS = 512
 """A client's window ends so near to the end of what is hot, or the store is asked."""
+
+_EXCHANGE_TURNS = 2
+"""Where these are all that is new, a question and its answer, nobody has learned them yet, and the log is not asked."""
 
 _BUSY_WAIT_S = 0.05
 _SAVE_TRIES = 5
@@ -73,6 +77,7 @@ class Remember:
         self._hot = HotCache(
             lambda: Fold(embedder.dimension, capacities, auto_anchor=leaning.auto_anchor), bytes_max=cache_bytes_max
         )
+        self._forks = Forks(store, embedder, self._hot, self._pace)
 
     async def resume(self, lineage: Lineage) -> Lineage:
         """A lineage with an explicit id, continued from what is stored; any other as it is."""
@@ -155,11 +160,9 @@ class Remember:
     async def read_ahead(self, lineage: Lineage) -> frozenset[bytes]:
         """Embed what the next call of `learn` will need, so that it finds the vectors in the embedder's cache; returns
         the digests of those turns, which the log has not."""
-        hot = self._hot.peek(lineage.conversation)
-        shared = hot.fold.shared(lineage.digests) if hot else 0
-        start = max(shared if shared else await self._logged(lineage), len(lineage.stored))
-        turns = own_turns(lineage, start)[:LEARNED_TURNS_MAX]
-        new = turns if shared and len(turns) <= EXCHANGE_TURNS else await self._unlogged(lineage, turns)
+        start = await self._begun(self._hot.peek(lineage.conversation), lineage)
+        turns = own_turns(lineage, max(start, len(lineage.stored)))[:LEARNED_TURNS_MAX]
+        new = turns if start and len(turns) <= _EXCHANGE_TURNS else await self._unlogged(lineage, turns)
         await embed_texts(self._embedder, [without_stamp(piece) for turn in new for piece in chunks(turn.text)])
         return frozenset(turn.digest for turn in new)
 
@@ -189,16 +192,8 @@ class Remember:
             hot.lock.release()
 
     async def log(self, forks: Sequence[Fork]) -> list[bool]:
-        """Append the last exchanges of transcripts of one conversation, and fold nothing: of a prompt that is sent with
-        twenty questions only the newest may go on. Tells of each whether it was, which it is where the log is known to
-        hold what came before."""
-        conversation = forks[0].whole.conversation
-        hot = self._hot.peek(conversation)
-        logged = [0 if hot is None else min(hot.stored, hot.fold.shared(fork.whole.digests)) for fork in forks]
-        new = await fork_entries(forks, logged, self._embedder, self._pace)
-        if any(new):
-            await self._store.append(conversation, [entry for each in new for entry in each])
-        return [bool(each) for each in new]
+        """As Forks.log."""
+        return await self._forks.log(forks)
 
     async def _learn_step(
         self, hot: Hot, lineage: Lineage, answer: Sequence[Message], at: float, unlogged: frozenset[bytes]
@@ -211,8 +206,8 @@ class Remember:
                 await self._catch_up.with_head(hot, lineage.conversation)
                 current = continued(as_sent(lineage), hot.heads, hot.fold.digests)
             whole = extended(current, *answer)
-            shared = hot.fold.shared(whole.digests)
-            reached = min(hot.stored, shared) if shared else await self._logged(whole)
+            begun = await self._begun(hot, whole)
+            reached = begun if begun > hot.fold.shared(whole.digests) else min(hot.stored, begun)
             turns = min(whole.length, reached + LEARNED_TURNS_MAX)
             if turns == 0:
                 return whole.length == 0
@@ -221,11 +216,15 @@ class Remember:
                 return turns == whole.length
         return False  # others wrote each time: its turn comes again
 
-    async def _logged(self, lineage: Lineage) -> int:
-        """How many leading turns are in the log. What is not hot may be: where more conversations are being learned
-        than can stay hot, one that began each step anew would never come further than its first step."""
+    async def _begun(self, hot: Hot | None, lineage: Lineage) -> int:
+        """How many leading turns are folded or in the log. What is not hot may be there: where more conversations are
+        being learned than can stay hot, or a long one beside its branches, one that began each step anew would never
+        come further than its first step."""
+        shared = hot.fold.shared(lineage.digests) if hot else 0
+        if hot and shared and (shared == hot.fold.turns or lineage.length - shared <= LEARNED_TURNS_MAX):
+            return shared
         known = await self._store.known(lineage.conversation, lineage.digests)
-        return next((place for place, is_known in enumerate(known) if not is_known), len(known))
+        return max(shared, next((place for place, is_known in enumerate(known) if not is_known), len(known)))
 
     async def _write(self, hot: Hot, lineage: Lineage, until: int, at: float, *, answered: int) -> bool:
         """Bring the log to the first `until` turns of the lineage; False if someone else moved its head."""

@@ -177,6 +177,23 @@ async def test_an_error_reaches_all_who_share_it_and_is_not_kept() -> None:
     await cache.aclose()
 
 
+async def test_a_bug_reaches_all_who_share_it_at_once() -> None:
+    class Broken(GatedEmbedder):
+        async def embed(self, texts: Sequence[str]) -> Vectors:
+            await super().embed(texts)
+            raise MemoryError
+
+    inner = Broken(is_open=False)
+    cache = CachingEmbedder(inner, bytes_max=10 * ENTRY_BYTES)
+    calls = [asyncio.create_task(cache.embed(["a"])) for _ in range(9)]
+    await inner.started.wait()
+    inner.gate.set()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [MemoryError] * 9
+    assert len(inner.calls) == 1
+    await cache.aclose()
+
+
 async def test_closing_fails_those_who_wait() -> None:
     inner = GatedEmbedder(is_open=False)
     cache = CachingEmbedder(BatchingEmbedder(inner, 100, 100), bytes_max=10 * ENTRY_BYTES)

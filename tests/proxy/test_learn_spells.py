@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from proxy.exchange import Exchange
 from proxy.remember import LEARNED_TURNS_MAX
 from proxy.spells import APART_S, QUIET_S
@@ -86,3 +88,44 @@ async def test_who_is_cut_off_while_it_waits_for_a_spell_is_told(bench):
         await asyncio.sleep(QUIET_S / 4)
         assert not any(future.done() for future in offered)
     assert bench.counted("failed") == 3
+
+
+@pytest.mark.parametrize("said_before", [("turn 0",), ("turn 0", "turn 1", "else?", "hm")])
+async def test_a_long_import_comes_to_its_end_beside_branches_of_its_conversation(bench, said_before):
+    """Each branch that is folded cuts the fold back to where it leaves the import."""
+    long = exchange(*(f"turn {number}" for number in range(12 * LEARNED_TURNS_MAX - 1)))
+    async with bench.running():
+        imported = bench.learner.offer(long)
+        offered = []
+        async with asyncio.timeout(20):
+            while not imported.done():
+                answer = f"branch {len(offered)}"
+                offered.append(bench.learner.offer(exchange(*said_before, answer=answer)))
+                await asyncio.sleep(QUESTION_S)
+        assert imported.result()
+        assert all([await soon(future) for future in offered])
+    assert await bench.store.path(long.conversation, long.lineage.digests[-1]) == list(long.lineage.digests)
+
+
+async def test_one_failure_does_not_have_all_that_follow_learned_one_by_one(bench):
+    async with bench.running():
+        assert await soon(bench.learner.offer(exchange("a", answer="fine")))
+        bench.store.failing = {"append"}
+        assert all(await asyncio.gather(*map(bench.learner.offer, asked("hm", 9))))
+        bench.store.failing = set()
+        saves = bench.store.calls.count("save")
+        assert all(await asyncio.gather(*map(bench.learner.offer, asked("and", 30))))
+    assert bench.store.calls.count("save") == saves + 1
+    assert (bench.counted("failed"), bench.counted("learned")) == (0, 40)
+
+
+async def test_a_call_of_tools_is_one_exchange(bench):
+    async with bench.running():
+        assert await soon(bench.learner.offer(exchange("a", answer="fine")))
+        forks = [exchange("a", "fine", f"ask {n}", "calling", f"came of {n}", answer="well") for n in range(9)]
+        assert all(await asyncio.gather(*map(bench.learner.offer, forks)))
+    assert bench.store.calls.count("save") == 2
+
+
+def asked(word, count):
+    return [exchange("a", "fine", f"{word} {number}?", answer="well") for number in range(count)]
