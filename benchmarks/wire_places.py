@@ -44,8 +44,12 @@ class Place:
     def threads_s(self) -> dict[str, float]:
         """Processor seconds of each of its threads but the first, by their numbers."""
         folders = Path(f"/proc/{self._process.pid}/task").iterdir()
-        others = [folder for folder in folders if folder.name != str(self._process.pid)]
-        return {folder.name: int((folder / "schedstat").read_text().split()[0]) / 1e9 for folder in others}
+        spent = {}
+        for folder in folders:
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                spent[folder.name] = int((folder / "schedstat").read_text().split()[0]) / 1e9
+        spent.pop(str(self._process.pid), None)
+        return spent
 
     @property
     def rss_mb(self) -> float:

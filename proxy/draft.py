@@ -106,8 +106,7 @@ class Drafter:
             standing, epoch = await self._standing(case, key, lane)
         question = None
         if epoch.number:
-            with self._metrics.stage("question"):
-                question = await self._remember.question(case.lineage, case.measured.asked)
+            question = await self._question(case, case.measured.asked)
             if question.report.topic_switch > 0:
                 standing = msgspec.structs.replace(standing, has_switched=True)
         with self._metrics.stage("plan"):
@@ -116,15 +115,21 @@ class Drafter:
         self._recent.used(key, Sending(cut, _boundary(case.lineage, cut), case.at))
         if not layout.is_compact:
             return None
+        if question is None:
+            question = await self._question(case, layout.asked)
         with self._metrics.stage("recall"):
-            if question is None:
-                question = await self._remember.question(case.lineage, layout.asked)
             found = await self._recollect(case, layout, question)
             if layout.why:
                 epoch = await self._begin(case, lane, self._begun(case, layout, found))
         with self._metrics.stage("assemble"):
             drafted = await self._assembled(case, layout, epoch, found)
         return drafted if drafted.sent_tokens < case.measured.full else None
+
+    async def _question(self, case: Case, place: int) -> Question:
+        with self._metrics.stage("embed"):
+            asked = await self._remember.embed(case.lineage, place)
+        with self._metrics.stage("question"):
+            return await self._remember.question(case.lineage, asked)
 
     async def _standing(self, case: Case, key: Key, lane: bytes) -> tuple[Standing, Epoch]:
         """How the conversation stands, and the epoch in force."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,6 +35,14 @@ CHARS_PER_TOKEN = 4
 
 WHOLE_BEST = 1
 """The best of all is quoted whole, however long: it is the likeliest answer."""
+
+
+class Asked(NamedTuple):
+    """The text of the turn at `place` (from 0) and its vector [d], of length 1 unless it says nothing."""
+
+    place: int
+    text: str
+    vector: Vectors
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ from proxy.log_entries import Origin, cut_in, entries
 from proxy.log_reader import LogReader, own_turns
 from proxy.message import Message
 from proxy.pace import Pace, piece
-from proxy.recollection import Question, Recollection
+from proxy.recollection import Asked, Question, Recollection
 from proxy.segmented import LONG_TURNS
 
 RECALLED_MIN = 32
@@ -107,15 +107,18 @@ class Remember:
             turns = next((turn for turn in range(hot.fold.turns, 0, -1) if hot.fold.digests[turn - 1] == end), 0)
             return attached(lineage, conversation, hot.heads[:turns], hot.fold.digests, at_least=at_least)
 
-    async def question(self, lineage: Lineage, asked: int) -> Question:
-        """The turn at `asked` (from 0) as a question to what was said before it."""
+    async def embed(self, lineage: Lineage, asked: int) -> Asked:
+        """What is asked at `asked` (from 0), for `question`: the embedder's part, which is most of its time."""
         text = await self._log.text(lineage, asked)
-        vector = await embed_question(self._embedder, text)
+        return Asked(asked, text, await embed_question(self._embedder, text))
+
+    async def question(self, lineage: Lineage, asked: Asked) -> Question:
+        """What is asked as a question to what was said before it."""
         hot = self._hot.of(lineage.conversation)
         async with hot.lock:
-            await self._ready(hot, lineage, asked)
-            before = hot.fold.state_at(asked)
-        return Question(asked, text, vector, reported(before, vector, is_input=True))
+            await self._ready(hot, lineage, asked.place)
+            before = hot.fold.state_at(asked.place)
+        return Question(asked.place, asked.text, asked.vector, reported(before, asked.vector, is_input=True))
 
     def phase(self, conversation: str) -> str:
         """The phase that was last seen of a conversation that is hot; "initialization" of any other."""

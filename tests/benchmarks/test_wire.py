@@ -36,6 +36,7 @@ async def test_each_case_is_answered_directly_and_through_the_proxy():
             assert -5 < measured.bare < 1_000
             assert -5 < measured.added < 20_000
         assert measured.stages["recall"] > 0
+        assert 0 < measured.stages["embed"] < 1_000
         assert 0 < measured.model < 1_000
         assert await wire.throughput(proxy.port, [chat(1)] * 4, 0.2) > 10
         first, gap = await wire.side_by_side(proxy.port, 3)
@@ -45,8 +46,8 @@ async def test_each_case_is_answered_directly_and_through_the_proxy():
         assert 0 < max(proxy.threads_s.values()) < proxy.cpu_s + 1
 
 
-def measured(bare, added, model=0.0):
-    return Round(0.1, bare, added, added, model, {})
+def measured(bare, added, embed=0.0):
+    return Round(0.1, bare, added, added, embed, {"embed": embed})
 
 
 def test_quiet_is_where_the_bare_proxy_was_fast_whatever_ours_was():
@@ -60,5 +61,5 @@ def test_a_bar_can_be_missed():
     assert "plain: 1.10 ms added, 1.0 allowed" in exceeded(plain, [measured(0.3, 1.1)] * 3)
     asking = Case("asking", chat(1), end, 3.0, embeds=True)
     assert exceeded(asking, [measured(0.3, 6.9, 4.0)] * 3) == ""
-    assert "3.10 ms added beside the model's own time" in exceeded(asking, [measured(0.3, 7.1, 4.0)] * 3)
+    assert "3.10 ms added beside the embedder's own time" in exceeded(asking, [measured(0.3, 7.1, 4.0)] * 3)
     assert exceeded(Case("told only", chat(1), end), [measured(0.3, 99.0)] * 3) == ""

@@ -56,6 +56,11 @@ class SizedStore(FailingStore):
         return await super().append(conversation, entries)
 
 
+async def questioned(remember, lineage, place):
+    """Folds what stands before the turn at `place`."""
+    return await remember.question(lineage, await remember.embed(lineage, place))
+
+
 def outrun(lineage, answer):
     whole = extended(lineage, said("assistant", answer))
     return Fork(whole, lineage.length, 1.0)
@@ -92,7 +97,7 @@ async def test_where_the_log_may_lack_more_nothing_is_written(store):
     remember, lineage = remembering(store), fork(QUESTION)
     asked = outrun(lineage, "It is 7431.")
     assert await remember.log([asked]) == [False]  # nothing is hot
-    await remember.question(lineage, lineage.length - 1)  # now it is, and still not logged
+    await questioned(remember, lineage, lineage.length - 1)  # now it is, and still not logged
     assert await remember.log([asked]) == [False]
     await learn(remember, fork("Another question?"), "Yes.")
     more = [f"And then {number}?" for number in range(NEW_TURNS_MAX + 1)]
@@ -148,7 +153,7 @@ async def test_a_branch_that_is_folded_meanwhile_leaves_no_hole(store):
     await learn(remember, traced(talk[:3]), "d")
     forks = [outrun(traced([*talk, said("user", "and?")]), answer) for answer in ("first", "second")]
     branch = traced(chat("a", "b", "x", "y", "z"))
-    embedder.at, embedder.meanwhile = "first", lambda: remember.question(branch, 4)
+    embedder.at, embedder.meanwhile = "first", lambda: questioned(remember, branch, 4)
     assert await remember.log(forks) == [True, True]
     assert embedder.meanwhile is None
     for each in forks:

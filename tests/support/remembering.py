@@ -55,7 +55,7 @@ async def recollect(
 ) -> Recollection:
     """For the turn at `asked` (from 0), else the last one, with all before it or the first `cut` turns cut."""
     place = lineage.length - 1 if asked is None else asked
-    question = await remember.question(lineage, place)
+    question = await remember.question(lineage, await remember.embed(lineage, place))
     return await remember.recollect(lineage, question, cut=place if cut is None else cut, with_block=with_block)
 
 
