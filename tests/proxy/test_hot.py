@@ -146,7 +146,10 @@ def grown(conversation: int, turns: int) -> Hot:
     return hot
 
 
-@pytest.mark.parametrize(("turns", "conversations"), [(0, 50), (2, 50), (4, 30), (40, 5), (400, 1), (1_000, 1)])
+@pytest.mark.parametrize(
+    ("turns", "conversations"),
+    [(0, 50), (2, 50), (4, 30), (40, 5), *(pytest.param(turns, 1, marks=pytest.mark.slow) for turns in (400, 1_000))],
+)
 def test_nbytes_is_what_a_conversation_takes_short_or_long(turns, conversations):
     terms(" ".join(f"word{number}" for number in range(2_000)))
     for number in range(conversations):  # what is cached for all conversations does not grow while one is weighed

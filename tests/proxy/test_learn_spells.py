@@ -64,13 +64,13 @@ async def test_a_spell_ends_while_exchanges_of_its_conversation_come(bench):
     bench.store.inner = SlowStore(bench.store.inner, QUESTION_S, ["append", "save"])
     offered = []
     async with bench.running():
-        for number in range(60):
+        for number in range(40):
             offered.append(bench.learner.offer(exchange("a", "fine", f"and {number}?", answer="well")))
             await asyncio.sleep(QUESTION_S)
         assert all([await soon(future) for future in offered])
-    seconds = 60 * QUESTION_S
+    seconds = 40 * QUESTION_S
     assert bench.store.calls.count("save") <= 3 + seconds / APART_S
-    assert bench.counted("learned") == 60
+    assert bench.counted("learned") == 40
 
 
 async def test_one_that_cannot_be_learned_does_not_take_the_others_along(bench):
