@@ -1,6 +1,6 @@
 """Requests one at a time, direct and through the proxy: what it adds, stage by stage, in the quietest rounds.
 
-A machine that is shared changes its speed within seconds, by a third and for all alike. So each case has seven rounds,
+A machine that is shared changes its speed within seconds, by a third and for all alike. So each case has eleven rounds,
 and the three in which the bare proxy was fastest are taken, for all that is told of it: how fast ours was in them
 decides nothing.
 """
@@ -18,7 +18,7 @@ from benchmarks.overhead import messages
 from benchmarks.wire_client import Connection, Heard, post
 from benchmarks.wire_places import Place
 
-ROUNDS, QUIET_ROUNDS = 7, 3
+ROUNDS, QUIET_ROUNDS = 11, 3
 REQUESTS = 50
 """In each round, of ours; the bare proxy has half as many."""
 WARM_UP = 20
