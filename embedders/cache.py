@@ -1,9 +1,9 @@
 """No text is embedded twice: a bounded cache by digest, and shared computations.
 
 The first who asks for a text computes it, whoever else asks meanwhile waits for that one; where it leaves before it is
-done, the next of those who wait computes it. No task of its own: to start one and to hear of its end takes a question
-.2 ms on a core whose caches the model has just had. Who is in a hurry does not wait for what was begun by one who can
-wait (LATER): that may take long. Keys are digests; no text is kept.
+done, the next of those who wait computes it: no task of its own that would have to be started, heard of and cancelled.
+Who is in a hurry does not wait for what was begun by one who can wait (LATER): that may take long. Keys are digests; no
+text is kept.
 """
 
 import asyncio

@@ -84,8 +84,8 @@ async def relay(
 
     To `hold` is to keep a chunk that could be the last until `before_end` has returned; of a stream only one that says
     so, and where nothing follows for AFTER_LAST_S though the upstream does not end, that was the end. Else none waits
-    for the next. Raises UpstreamError if the upstream breaks off or the whole takes too long, even
-    to be read; the client then sees its connection break, as it would have without us.
+    for the next. Raises UpstreamError if the upstream breaks off or the whole takes too long, even to be read; the
+    client then sees its connection break, as it would have without us.
     """
     pieces = _Pieces(response.stream)
     try:

@@ -40,6 +40,21 @@ class Chunks(httpx.AsyncByteStream):
         self.closed = True
 
 
+class KeptOpen(Chunks):
+    """Goes on after its `last` event only when it may."""
+
+    def __init__(self, last, after=(), error=None):
+        super().__init__(*after, error=error)
+        self.last = last
+        self.may_end = asyncio.Event()
+
+    async def __aiter__(self):
+        yield self.last
+        await self.may_end.wait()
+        async for chunk in super().__aiter__():
+            yield chunk
+
+
 class Client:
     """What a client receives, in order, with what else happens noted between."""
 
@@ -140,21 +155,13 @@ async def test_the_end_is_held_until_the_turn_is_safe(chunks, headers, held):
 
 @pytest.mark.parametrize("after", [[], [b": bye\n\n"]])
 async def test_a_stream_that_is_kept_open_after_its_last_event_keeps_nobody_waiting(after):
-    client, may_end = Client(), asyncio.Event()
-
-    class KeptOpen(Chunks):
-        async def __aiter__(self):
-            yield b"data: a\n\ndata: [DONE]\n\n"
-            await may_end.wait()
-            for chunk in after:
-                yield chunk
-
-    relaying = asyncio.create_task(relayed(KeptOpen(), client=client, hold=True))
+    client, stream = Client(), KeptOpen(b"data: a\n\ndata: [DONE]\n\n", after)
+    relaying = asyncio.create_task(relayed(stream, client=client, hold=True))
     async with asyncio.timeout(20 * AFTER_LAST_S):
         while client.body != b"data: a\n\ndata: [DONE]\n\n":
             await asyncio.sleep(0.01)
     assert client.log[-2] == "before end"
-    may_end.set()
+    stream.may_end.set()
     await relaying
     assert client.body == b"".join([b"data: a\n\ndata: [DONE]\n\n", *after])
     assert client.log[-1]["more_body"] is False
@@ -162,22 +169,14 @@ async def test_a_stream_that_is_kept_open_after_its_last_event_keeps_nobody_wait
 
 @pytest.mark.parametrize("error", [httpx.ReadError("x"), None])
 async def test_whoever_goes_while_a_stream_is_kept_open_is_not_waited_for(error):
-    client, may_end = Client(), asyncio.Event()
-
-    class KeptOpen(Chunks):
-        async def __aiter__(self):
-            yield b"data: [DONE]\n\n"
-            await may_end.wait()
-            raise error
-
-    stream = KeptOpen()
+    client, stream = Client(), KeptOpen(b"data: [DONE]\n\n", error=error)
     relaying = asyncio.create_task(relayed(stream, client=client, hold=True))
     async with asyncio.timeout(20 * AFTER_LAST_S):
         while not client.body:
             await asyncio.sleep(0.01)
         if error is None:
             relaying.cancel()
-        may_end.set()
+        stream.may_end.set()
         with pytest.raises(UpstreamError if error else asyncio.CancelledError):
             await relaying
     assert stream.closed
